@@ -1,1 +1,3 @@
-//! To come.
+//! The payout intent and the versioned messages between server and signer.
+
+pub mod merkle;
