@@ -8,6 +8,7 @@ mod block;
 mod fee_rate;
 mod hex;
 mod ids;
+mod network;
 mod sats;
 mod time;
 
@@ -16,5 +17,6 @@ pub use block::{BlockHash, BlockHeight, BlockRef, Confirmations};
 pub use fee_rate::FeeRate;
 pub use hex::{HexError, from_hex, to_hex};
 pub use ids::{AccountId, BatchId, DeploymentId, DepositId, IdError, KeyId, Slot, WithdrawalId};
+pub use network::Network;
 pub use sats::{AmountError, Sats};
 pub use time::{Seconds, TimeError, Timestamp};
