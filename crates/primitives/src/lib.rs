@@ -11,6 +11,7 @@ mod ids;
 mod network;
 mod sats;
 mod time;
+mod transaction;
 
 pub use asset::AssetId;
 pub use block::{BlockHash, BlockHeight, BlockRef, Confirmations};
@@ -20,3 +21,4 @@ pub use ids::{AccountId, BatchId, DeploymentId, DepositId, IdError, KeyId, Slot,
 pub use network::Network;
 pub use sats::{AmountError, Sats};
 pub use time::{Seconds, TimeError, Timestamp};
+pub use transaction::{Outpoint, Txid};

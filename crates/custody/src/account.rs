@@ -1,0 +1,31 @@
+//! Accounts, API keys and deposit addresses.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::{AccountId, Sats, Timestamp};
+
+mod apply;
+mod decide;
+
+/// What we remember of a customer besides the books. Names and mail live elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Account {
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// Whether nothing leaves it.
+    pub frozen: bool,
+    /// The sum of its receipts that are not final yet.
+    pub exposed: Sats,
+    /// What of its available balance may be traded with but not withdrawn yet.
+    pub maturing: Sats,
+    /// Credited deposits whose block was replaced; nothing leaves while there is one.
+    pub adrift: u32,
+}
+
+/// One script of the external keychain.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Address {
+    /// Whose, once it was handed out.
+    pub account: Option<AccountId>,
+    /// The script.
+    pub script: Vec<u8>,
+}

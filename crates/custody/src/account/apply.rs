@@ -1,0 +1,98 @@
+use access::ApiKey;
+use primitives::Sats;
+
+use super::{Account, Address};
+use crate::{
+    Custody,
+    chain::ChainState,
+    descriptor::{HotDescriptor, LOOKAHEAD},
+    event::{
+        AccountFrozen, AccountOpened, AccountThawed, AddressAssigned, Configured, KeyRegistered,
+        KeyRevoked, Watched,
+    },
+};
+
+impl Custody {
+    pub(crate) fn apply_configured(&mut self, event: &Configured) -> Result<(), String> {
+        if self.params.is_none() {
+            let descriptor = HotDescriptor::parse(&event.params.descriptor);
+            self.descriptor = Some(descriptor.map_err(|refusal| refusal.to_string())?);
+            self.chain = Some(ChainState::new(event.params.start));
+            for script in &event.lookahead {
+                self.add_address(script.clone())?;
+            }
+        }
+        self.params = Some(event.params.clone());
+        Ok(())
+    }
+
+    /// Watches the next script of the external keychain.
+    fn add_address(&mut self, script: Vec<u8>) -> Result<(), String> {
+        let index = u32::try_from(self.addresses.len()).map_err(|_| "no more indexes")?;
+        self.watch(script.clone(), Watched::External(index));
+        self.addresses.push(Address { account: None, script });
+        Ok(())
+    }
+
+    pub(crate) fn apply_account_opened(&mut self, event: &AccountOpened) -> Result<(), String> {
+        let number = u64::try_from(self.accounts.len()).ok().and_then(|n| n.checked_add(1));
+        if number != Some(event.account.number()) {
+            return Err(format!("{} is not the next account", event.account));
+        }
+        self.accounts.push(Account {
+            opened_at: self.now,
+            frozen: false,
+            exposed: Sats::ZERO,
+            maturing: Sats::ZERO,
+            adrift: 0,
+        });
+        let made = event.account.number();
+        self.idempotency.remember(self.now, event.idempotency.as_ref(), made);
+        self.touched.accounts.insert(event.account);
+        Ok(())
+    }
+
+    pub(crate) fn apply_key_registered(&mut self, event: &KeyRegistered) -> Result<(), String> {
+        let key = ApiKey::issue(event.key, event.principal, event.scopes, self.now, event.expires)
+            .map_err(|refusal| refusal.to_string())?;
+        if self.keys.insert(event.key, key).is_some() {
+            return Err(format!("{} is registered already", event.key));
+        }
+        self.touched.keys.insert(event.key);
+        Ok(())
+    }
+
+    pub(crate) fn apply_key_revoked(&mut self, event: &KeyRevoked) -> Result<(), String> {
+        let key = self.keys.get_mut(&event.key).ok_or_else(|| format!("no key {}", event.key))?;
+        key.revoke(self.now);
+        self.touched.keys.insert(event.key);
+        Ok(())
+    }
+
+    pub(crate) fn apply_address_assigned(&mut self, event: &AddressAssigned) -> Result<(), String> {
+        let behind = u32::try_from(self.addresses.len()).ok();
+        if event.index != self.next_address || event.index.checked_add(LOOKAHEAD) != behind {
+            return Err(format!("address {} is not the next one", event.index));
+        }
+        let at = usize::try_from(event.index).map_err(|error| error.to_string())?;
+        let address = self.addresses.get_mut(at).ok_or("the address is not watched")?;
+        address.account = Some(event.account);
+        self.next_address = event.index.checked_add(1).ok_or("no more indexes")?;
+        self.add_address(event.lookahead.clone())?;
+        let made = u64::from(event.index);
+        self.idempotency.remember(self.now, event.idempotency.as_ref(), made);
+        Ok(())
+    }
+
+    pub(crate) fn apply_account_frozen(&mut self, event: &AccountFrozen) -> Result<(), String> {
+        self.account_mut(event.account)?.frozen = true;
+        self.touched.accounts.insert(event.account);
+        Ok(())
+    }
+
+    pub(crate) fn apply_account_thawed(&mut self, event: &AccountThawed) -> Result<(), String> {
+        self.account_mut(event.account)?.frozen = false;
+        self.touched.accounts.insert(event.account);
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! A block's way: matching is pure, posting is `apply`, and every block can be taken back.
+//!
+//! The cursor (the newest block) and the undo of the last [`REORG_MAX`] blocks are state of the
+//! core; one command per block. What follows from a new tip (credits, settlements, reversals) is
+//! decided by `Advance`, which the core runs after each block until nothing more follows.
+
+use std::collections::VecDeque;
+
+use bitcoin::hashes::Hash;
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::{BlockHeight, BlockRef, Outpoint, Sats, Txid};
+
+use crate::{coins::Coin, event::OurTransaction};
+
+mod apply;
+mod decide;
+mod matching;
+mod undo;
+
+/// Blocks that can be taken back; a deeper reorg stops the follower and pages a person.
+pub const REORG_MAX: usize = 100;
+
+/// One connected block, with what is needed to take it back.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Connected {
+    /// The block.
+    pub block: BlockRef,
+    /// Its transactions that touch us, in its order.
+    pub transactions: Vec<OurTransaction>,
+    /// The coins that it spent, in order.
+    pub spent: Vec<(Outpoint, Coin)>,
+    /// Deposits that it made impossible.
+    pub conflicts: Vec<Outpoint>,
+}
+
+/// Where the core stands in the chain.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ChainState {
+    /// The newest block.
+    pub tip: BlockRef,
+    /// The last blocks, oldest first.
+    pub recent: VecDeque<Connected>,
+    /// The height of the tip that a reorg under way gave up.
+    pub reorg_from: Option<BlockHeight>,
+    /// Whether that reorg has stopped releases already.
+    pub reorg_reported: bool,
+}
+
+impl ChainState {
+    pub(crate) const fn new(start: BlockRef) -> Self {
+        Self { tip: start, recent: VecDeque::new(), reorg_from: None, reorg_reported: false }
+    }
+
+    /// Blocks that the reorg under way has taken back below the old tip.
+    #[must_use]
+    pub fn reorg_depth(&self) -> u32 {
+        self.reorg_from.map_or(0, |from| from.0.saturating_sub(self.tip.height.0))
+    }
+}
+
+/// A coin of ours that somebody spent outside the books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct UnexplainedSpend {
+    /// The height of the spending block.
+    pub height: BlockHeight,
+    /// The spending transaction.
+    pub by: Txid,
+    /// The coin's value.
+    pub value: Sats,
+    /// Whether an incident was opened.
+    pub reported: bool,
+}
+
+/// Our form of a transaction's id.
+pub(crate) fn txid(txid: bitcoin::Txid) -> Txid {
+    Txid(txid.to_byte_array())
+}
+
+/// Our form of an outpoint.
+pub(crate) fn outpoint(outpoint: &bitcoin::OutPoint) -> Outpoint {
+    Outpoint { txid: txid(outpoint.txid), vout: outpoint.vout }
+}

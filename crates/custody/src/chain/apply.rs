@@ -1,0 +1,194 @@
+use primitives::{BlockRef, Outpoint, Sats};
+
+use super::{ChainState, Connected, REORG_MAX, UnexplainedSpend};
+use crate::{
+    Custody, books,
+    coins::Coin,
+    deposit::DepositState,
+    event::{BlockConnected, Change, OurTransaction, Receipt, Watched},
+    payout::BatchState,
+    planted::{self, Bug},
+    withdrawal::WithdrawalState,
+};
+
+impl Custody {
+    pub(crate) fn apply_block_connected(&mut self, event: &BlockConnected) -> Result<(), String> {
+        let block = event.block;
+        let chain = self.chain.as_ref().ok_or("nothing is configured")?;
+        if chain.tip.height.next() != Some(block.height) {
+            return Err(format!("block {block} does not follow {}", chain.tip));
+        }
+        for deposit in &event.conflicts {
+            self.set_conflict(deposit, Some(block.height))?;
+        }
+        let mut spent = Vec::new();
+        for transaction in &event.transactions {
+            self.connect_transaction(block, transaction, &mut spent)?;
+        }
+        let connected = Connected {
+            block,
+            transactions: event.transactions.clone(),
+            spent,
+            conflicts: event.conflicts.clone(),
+        };
+        let chain = self.chain.as_mut().ok_or("nothing is configured")?;
+        chain.tip = block;
+        chain.recent.push_back(connected);
+        if chain.reorg_from.is_some_and(|from| block.height > from) {
+            chain.reorg_from = None;
+            chain.reorg_reported = false;
+        }
+        let buried = if chain.recent.len() > REORG_MAX { chain.recent.pop_front() } else { None };
+        if let Some(buried) = buried {
+            self.bury(&buried);
+        }
+        Ok(())
+    }
+
+    fn connect_transaction(
+        &mut self,
+        block: BlockRef,
+        transaction: &OurTransaction,
+        spent: &mut Vec<(Outpoint, Coin)>,
+    ) -> Result<(), String> {
+        let own = self.batch_by_txid.get(&transaction.txid).copied();
+        let own = own.filter(|id| {
+            self.batches.get(id).is_some_and(|batch| batch.state != BatchState::Failed)
+        });
+        if let Some(id) = own {
+            if self.batches.get(&id).is_some_and(|batch| batch.state == BatchState::Built) {
+                // Signed and broadcast before we heard of it: the signer's answer was lost.
+                self.sign_batch(id, Vec::new())?;
+            }
+            self.confirm_batch(block, id, spent)?;
+        } else {
+            for outpoint in &transaction.spends {
+                self.spend_unexplained(block, *outpoint, transaction, spent)?;
+            }
+        }
+        let change = own.and_then(|id| self.batches.get(&id)?.change.clone());
+        for receipt in &transaction.receipts {
+            let outpoint = Outpoint { txid: transaction.txid, vout: receipt.vout };
+            let coin = Coin {
+                value: receipt.value,
+                watched: receipt.watched,
+                height: block.height,
+                coinbase: transaction.coinbase,
+                at_rest: true,
+            };
+            if is_change(change.as_ref(), receipt) {
+                // Its value was posted with the batch.
+                self.coins.insert(outpoint, coin)?;
+            } else {
+                self.receive(outpoint, coin, transaction)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the batch's coins out and brings its change in, in one posting.
+    fn confirm_batch(
+        &mut self,
+        block: BlockRef,
+        id: primitives::BatchId,
+        spent: &mut Vec<(Outpoint, Coin)>,
+    ) -> Result<(), String> {
+        let batch = self.batch_in(id, &[BatchState::Signed, BatchState::Broadcast])?;
+        for outpoint in &batch.inputs {
+            spent.push((*outpoint, self.coins.remove(outpoint)?));
+        }
+        let change = batch.change.as_ref().map(|change| {
+            let outpoint = Outpoint { txid: batch.txid, vout: change.vout };
+            (self.book_of_new(&outpoint, true), change.value)
+        });
+        let outgoing = books::house(books::OUTGOING);
+        let fee = if planted::active(Bug::FeeNotPosted) { Sats::ZERO } else { batch.fee };
+        let postings = [
+            books::transfer(books::house(books::SETTLING), outgoing, batch.total),
+            books::transfer(books::house(books::NETWORK_FEES), outgoing, fee),
+            change.and_then(|(book, value)| books::transfer(books::house(book), outgoing, value)),
+        ];
+        let postings: Vec<_> = postings.into_iter().flatten().collect();
+        self.post(&postings)?;
+        let confirmed = WithdrawalState::Confirmed { batch: id, height: block.height };
+        for payout in &batch.payouts {
+            self.set_withdrawal_state(payout.withdrawal, confirmed.clone())?;
+        }
+        self.set_batch(id, BatchState::Confirmed { height: block.height }, None)
+    }
+
+    fn spend_unexplained(
+        &mut self,
+        block: BlockRef,
+        outpoint: Outpoint,
+        transaction: &OurTransaction,
+        spent: &mut Vec<(Outpoint, Coin)>,
+    ) -> Result<(), String> {
+        let coin =
+            self.coins.get(&outpoint).ok_or_else(|| format!("coin {outpoint} is not ours"))?;
+        let (book, value) = (self.book_of(&outpoint, coin), coin.value);
+        let lost = books::transfer(books::house(books::UNEXPLAINED), books::house(book), value);
+        self.post(lost.as_slice())?;
+        spent.push((outpoint, self.coins.remove(&outpoint)?));
+        let (height, by) = (block.height, transaction.txid);
+        let spend = UnexplainedSpend { height, by, value, reported: false };
+        self.unexplained.insert(outpoint, spend);
+        Ok(())
+    }
+
+    /// A block that no reorg reaches any more: what only an undo needs is dropped.
+    fn bury(&mut self, buried: &Connected) {
+        for transaction in &buried.transactions {
+            if let Some(id) = self.batch_by_txid.get(&transaction.txid) {
+                let is_final = |batch: &&mut crate::payout::Batch| {
+                    matches!(batch.state, BatchState::Final { .. })
+                };
+                if let Some(batch) = self.batches.get_mut(id).filter(is_final) {
+                    batch.transaction = Vec::new();
+                }
+            }
+            for receipt in &transaction.receipts {
+                let outpoint = Outpoint { txid: transaction.txid, vout: receipt.vout };
+                self.forget_inputs(&outpoint);
+            }
+        }
+    }
+
+    /// Marks, or unmarks, that a transaction in the chain makes this deposit impossible.
+    pub(crate) fn set_conflict(
+        &mut self,
+        deposit: &Outpoint,
+        height: Option<primitives::BlockHeight>,
+    ) -> Result<(), String> {
+        let known =
+            self.deposits.get_mut(deposit).ok_or_else(|| format!("no deposit {deposit}"))?;
+        match &mut known.state {
+            state @ DepositState::Detected => {
+                *state = DepositState::Orphaned { conflict: height };
+            }
+            DepositState::Orphaned { conflict } | DepositState::Adrift { conflict, .. } => {
+                *conflict = height;
+            }
+            DepositState::Confirming { .. }
+            | DepositState::Credited { .. }
+            | DepositState::Suspense { .. } => {
+                return Err(format!("deposit {deposit} is in the chain and cannot be impossible"));
+            }
+        }
+        self.touched.deposits.insert(*deposit);
+        Ok(())
+    }
+}
+
+/// Whether this receipt is the change that the batch expects.
+pub(super) fn is_change(change: Option<&Change>, receipt: &Receipt) -> bool {
+    change.is_some_and(|change| {
+        change.vout == receipt.vout && receipt.watched == Watched::Internal(change.index)
+    })
+}
+
+impl Custody {
+    pub(crate) fn chain(&self) -> Result<&ChainState, crate::Refusal> {
+        self.chain.as_ref().ok_or(crate::Refusal::NotConfigured)
+    }
+}

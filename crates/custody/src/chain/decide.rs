@@ -1,0 +1,136 @@
+use std::collections::BTreeSet;
+
+use bitcoin::{Block, Transaction, hashes::Hash};
+use primitives::{BatchId, BlockHash, BlockRef, Outpoint, Timestamp, Txid};
+
+use super::ChainState;
+use crate::{
+    Custody, Event, Refusal,
+    deposit::DepositState,
+    event::{
+        BatchFailed, BatchSettled, BlockConnected, BlockDisconnected, IncidentOpened,
+        ReleasesStopped, TransactionForgotten, TransactionSeen,
+    },
+    incident::{Incident, Stop},
+    payout::{Batch, BatchState},
+};
+
+impl Custody {
+    pub(crate) fn connect_block(&self, at: BlockRef, block: &Block) -> Result<Vec<Event>, Refusal> {
+        let chain = self.chain()?;
+        let previous = BlockHash(block.header.prev_blockhash.to_byte_array());
+        let hash = BlockHash(block.block_hash().to_byte_array());
+        let next = chain.tip.height.next() == Some(at.height);
+        if !next || previous != chain.tip.hash || hash != at.hash {
+            return Err(Refusal::BlockNotNext { block: at, tip: chain.tip });
+        }
+        let (transactions, conflicts) = self.match_block(block);
+        Ok(vec![BlockConnected { block: at, transactions, conflicts }.into()])
+    }
+
+    pub(crate) fn disconnect_block(&self, block: BlockRef) -> Result<Vec<Event>, Refusal> {
+        let chain = self.chain()?;
+        if chain.tip != block {
+            return Err(Refusal::BlockNotTip { block, tip: chain.tip });
+        }
+        if chain.recent.back().is_none_or(|newest| newest.block != block) {
+            return Err(Refusal::ReorgTooDeep { tip: chain.tip });
+        }
+        Ok(vec![BlockDisconnected { block }.into()])
+    }
+
+    pub(crate) fn see_transaction(&self, transaction: &Transaction) -> Result<Vec<Event>, Refusal> {
+        self.chain()?;
+        let Some(found) = self.match_transaction(transaction, &BTreeSet::new()) else {
+            return Ok(Vec::new());
+        };
+        let news = found.receipts.iter().any(|receipt| {
+            let outpoint = Outpoint { txid: found.txid, vout: receipt.vout };
+            let known = self.deposits.get(&outpoint).map(|deposit| &deposit.state);
+            matches!(known, None | Some(DepositState::Orphaned { conflict: None }))
+        });
+        let own = self.batch_by_txid.contains_key(&found.txid);
+        Ok(if news && !own { vec![TransactionSeen { transaction: found }.into()] } else { vec![] })
+    }
+
+    pub(crate) fn forget_transaction(&self, txid: Txid) -> Result<Vec<Event>, Refusal> {
+        self.chain()?;
+        let outputs = Outpoint { txid, vout: 0 }..=Outpoint { txid, vout: u32::MAX };
+        let detected = self
+            .deposits
+            .range(outputs)
+            .any(|(_, deposit)| deposit.state == DepositState::Detected);
+        Ok(if detected { vec![TransactionForgotten { txid }.into()] } else { Vec::new() })
+    }
+
+    /// What follows from the newest block alone. The core asks again until nothing follows.
+    pub(crate) fn advance(&self, now: Timestamp) -> Vec<Event> {
+        let Ok(chain) = self.chain() else { return Vec::new() };
+        let mut events = self.report(chain);
+        events.extend(self.advance_deposits());
+        for id in &self.live_batches {
+            let Some(batch) = self.batches.get(id) else { continue };
+            events.extend(self.advance_batch(now, *id, batch));
+        }
+        events
+    }
+
+    /// Incidents that the chain has brought and nobody has been told of.
+    fn report(&self, chain: &ChainState) -> Vec<Event> {
+        let mut events = Vec::new();
+        let limit = self.params().map_or(u32::MAX, |params| params.reorg_stop_depth);
+        if chain.reorg_depth() >= limit && !chain.reorg_reported {
+            let incident = Incident::DeepReorg { depth: chain.reorg_depth() };
+            events.push(IncidentOpened { incident }.into());
+            events.push(ReleasesStopped { stop: Stop::DeepReorg }.into());
+        }
+        for (coin, spend) in self.unexplained.iter().filter(|(_, spend)| !spend.reported) {
+            let incident =
+                Incident::UnexplainedSpend { coin: *coin, value: spend.value, by: spend.by };
+            events.push(IncidentOpened { incident }.into());
+            events.push(ReleasesStopped { stop: Stop::UnexplainedSpend }.into());
+        }
+        events
+    }
+
+    fn advance_batch(&self, now: Timestamp, id: BatchId, batch: &Batch) -> Vec<Event> {
+        let Ok(params) = self.params() else { return Vec::new() };
+        let tip = self.tip_height();
+        match &batch.state {
+            BatchState::Confirmed { height } => {
+                let settled = height.confirmations_at(tip).0 >= params.final_confirmations;
+                if settled { vec![BatchSettled { batch: id }.into()] } else { Vec::new() }
+            }
+            BatchState::Built | BatchState::Signed | BatchState::Broadcast => {
+                let dead: Vec<Outpoint> =
+                    batch.inputs.iter().filter(|input| self.is_dead(input)).copied().collect();
+                if dead.is_empty() {
+                    return Vec::new();
+                }
+                let releases_at = now.saturating_add(params.batch_retry);
+                let incident = Incident::BatchFailed { txid: batch.txid };
+                vec![
+                    BatchFailed { batch: id, dead, releases_at }.into(),
+                    IncidentOpened { incident }.into(),
+                ]
+            }
+            BatchState::Final { .. } | BatchState::Dissolved | BatchState::Failed => Vec::new(),
+        }
+    }
+
+    /// Whether this coin can never exist again: a final transaction spent it elsewhere, or spent
+    /// what it was to be made of.
+    fn is_dead(&self, outpoint: &Outpoint) -> bool {
+        let is_final = |height: primitives::BlockHeight| {
+            let needed = self.params().map_or(u32::MAX, |params| params.final_confirmations);
+            height.confirmations_at(self.tip_height()).0 >= needed
+        };
+        if self.unexplained.get(outpoint).is_some_and(|spend| is_final(spend.height)) {
+            return true;
+        }
+        match self.deposits.get(outpoint).map(|deposit| &deposit.state) {
+            Some(DepositState::Orphaned { conflict: Some(height) }) => is_final(*height),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A deposit's life, from the mempool to the customer's balance.
+//!
+//! ```text
+//! Detected -block-> Confirming -required(value)-> Credited -extra-> Credited (matured)
+//!    |                  `-reorg-> Detected           `-reorg-> Adrift -same again-> Credited
+//!    `-gone, or impossible-> Orphaned                            `-gone for good-> Orphaned
+//!                                       Suspense: too small, or to nobody's address
+//! ```
+//!
+//! Mempool sightings are shown, never posted. A credited deposit whose block is replaced is not
+//! taken back at once: nearly always the next block carries it again. Until then it is adrift and
+//! nothing leaves its account. If it is gone for good it is reversed by new entries: the available
+//! balance first, then withdrawals that no batch carries, the rest is a claim on the customer.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::{AccountId, BlockHeight, Confirmations, DepositId, Outpoint, Sats, Timestamp};
+
+mod apply;
+mod decide;
+pub mod finality;
+
+/// Where a deposit is; each state carries what is true in it.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum DepositState {
+    /// Seen in the mempool.
+    Detected,
+    /// In a block.
+    Confirming {
+        /// The block's height.
+        height: BlockHeight,
+    },
+    /// The customer's to trade with.
+    Credited {
+        /// The block's height.
+        height: BlockHeight,
+        /// The confirmations that its value needed.
+        required: Confirmations,
+        /// Whether it may be withdrawn.
+        matured: bool,
+    },
+    /// Credited, and its block was replaced.
+    Adrift {
+        /// The height of the tip when its block was taken back.
+        since: BlockHeight,
+        /// The confirmations that its value had needed.
+        required: Confirmations,
+        /// Whether it could be withdrawn.
+        matured: bool,
+        /// The height of a block that makes it impossible.
+        conflict: Option<BlockHeight>,
+    },
+    /// In a block, and not credited: too small, or to an address that is nobody's.
+    Suspense {
+        /// The block's height.
+        height: BlockHeight,
+    },
+    /// Gone from mempool and chain.
+    Orphaned {
+        /// The height of a block that makes it impossible.
+        conflict: Option<BlockHeight>,
+    },
+}
+
+impl DepositState {
+    /// The stable name, as in answers.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Detected => "detected",
+            Self::Confirming { .. } => "confirming",
+            Self::Credited { .. } => "credited",
+            Self::Adrift { .. } => "adrift",
+            Self::Suspense { .. } => "suspense",
+            Self::Orphaned { .. } => "orphaned",
+        }
+    }
+
+    /// The height of its block, if it is in one.
+    #[must_use]
+    pub const fn height(&self) -> Option<BlockHeight> {
+        match self {
+            Self::Confirming { height }
+            | Self::Credited { height, .. }
+            | Self::Suspense { height } => Some(*height),
+            Self::Detected | Self::Adrift { .. } | Self::Orphaned { .. } => None,
+        }
+    }
+
+    /// Whether a block carries it.
+    #[must_use]
+    pub const fn is_in_chain(&self) -> bool {
+        self.height().is_some()
+    }
+
+    /// Whether its coin is ours to spend.
+    #[must_use]
+    pub const fn counts_at_rest(&self) -> bool {
+        match self {
+            Self::Credited { .. } | Self::Suspense { .. } | Self::Adrift { .. } => true,
+            Self::Detected | Self::Confirming { .. } | Self::Orphaned { .. } => false,
+        }
+    }
+
+    /// Whether time and blocks may still change it.
+    #[must_use]
+    pub const fn is_unsettled(&self) -> bool {
+        match self {
+            Self::Confirming { .. } | Self::Adrift { .. } => true,
+            Self::Credited { matured, .. } => !*matured,
+            Self::Detected | Self::Suspense { .. } | Self::Orphaned { .. } => false,
+        }
+    }
+}
+
+/// One deposit.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Deposit {
+    /// Whose, or nobody's.
+    pub account: Option<AccountId>,
+    /// Its value.
+    pub value: Sats,
+    /// When it was first seen.
+    pub seen_at: Timestamp,
+    /// Whether it is a block's reward.
+    pub coinbase: bool,
+    /// All inputs of its transaction, while a reorg may still undo it.
+    pub inputs: Vec<Outpoint>,
+    /// Where it is.
+    pub state: DepositState,
+}
+
+impl Deposit {
+    /// Its id, from its place in the chain.
+    #[must_use]
+    pub fn id(&self, outpoint: &Outpoint) -> DepositId {
+        let account = self.account.unwrap_or(AccountId::from_u64(0));
+        DepositId::new(account, outpoint.txid.0, outpoint.vout)
+    }
+}

@@ -1,0 +1,272 @@
+use primitives::{AccountId, Outpoint, Sats};
+
+use super::{Deposit, DepositState};
+use crate::{
+    Custody, books,
+    coins::Coin,
+    event::{
+        DepositCredited, DepositMatured, DepositReversed, OurTransaction, TransactionForgotten,
+        TransactionSeen, Watched,
+    },
+    planted::{self, Bug},
+    withdrawal::WithdrawalState,
+};
+
+impl Custody {
+    pub(crate) fn apply_transaction_seen(&mut self, event: &TransactionSeen) -> Result<(), String> {
+        for receipt in &event.transaction.receipts {
+            let outpoint = Outpoint { txid: event.transaction.txid, vout: receipt.vout };
+            match self.deposits.get(&outpoint).map(|deposit| &deposit.state) {
+                None => {
+                    let deposit =
+                        self.new_deposit(receipt.value, receipt.watched, &event.transaction);
+                    self.insert_deposit(outpoint, deposit);
+                }
+                Some(DepositState::Orphaned { .. }) => {
+                    self.set_deposit_state(&outpoint, DepositState::Detected)?;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn apply_transaction_forgotten(
+        &mut self,
+        event: &TransactionForgotten,
+    ) -> Result<(), String> {
+        let txid = event.txid;
+        let outputs = Outpoint { txid, vout: 0 }..=Outpoint { txid, vout: u32::MAX };
+        let detected: Vec<Outpoint> = self
+            .deposits
+            .range(outputs)
+            .filter(|(_, deposit)| deposit.state == DepositState::Detected)
+            .map(|(outpoint, _)| *outpoint)
+            .collect();
+        for outpoint in detected {
+            self.set_deposit_state(&outpoint, DepositState::Orphaned { conflict: None })?;
+        }
+        Ok(())
+    }
+
+    fn new_deposit(&self, value: Sats, watched: Watched, transaction: &OurTransaction) -> Deposit {
+        Deposit {
+            account: self.owner_of(watched),
+            value,
+            seen_at: self.now,
+            coinbase: transaction.coinbase,
+            inputs: transaction.inputs.clone(),
+            state: DepositState::Detected,
+        }
+    }
+
+    fn insert_deposit(&mut self, outpoint: Outpoint, deposit: Deposit) {
+        for input in &deposit.inputs {
+            self.deposit_inputs.entry(*input).or_default().insert(outpoint);
+        }
+        self.touched.deposits.insert(outpoint);
+        self.deposits.insert(outpoint, deposit);
+    }
+
+    /// No reorg reaches this deposit any more: its inputs need not be watched.
+    pub(crate) fn forget_inputs(&mut self, outpoint: &Outpoint) {
+        let Some(deposit) = self.deposits.get_mut(outpoint) else { return };
+        for input in std::mem::take(&mut deposit.inputs) {
+            if let Some(deposits) = self.deposit_inputs.get_mut(&input) {
+                deposits.remove(outpoint);
+                if deposits.is_empty() {
+                    self.deposit_inputs.remove(&input);
+                }
+            }
+        }
+    }
+
+    /// A block carries a payment to one of our scripts.
+    pub(crate) fn receive(
+        &mut self,
+        outpoint: Outpoint,
+        coin: Coin,
+        transaction: &OurTransaction,
+    ) -> Result<(), String> {
+        let height = coin.height;
+        if !self.deposits.contains_key(&outpoint) {
+            let deposit = self.new_deposit(coin.value, coin.watched, transaction);
+            self.insert_deposit(outpoint, deposit);
+        }
+        let deposit = self.deposits.get(&outpoint).ok_or("a deposit was just inserted")?.clone();
+        let min = self.params().map_or(Sats::MAX, |params| params.deposit_min);
+        let (state, against) = match deposit.state {
+            DepositState::Adrift { required, matured, .. }
+                if !planted::active(Bug::CreditedTwice) =>
+            {
+                let state = DepositState::Credited { height, required, matured };
+                (state, books::house(books::ADRIFT))
+            }
+            DepositState::Detected
+            | DepositState::Orphaned { .. }
+            | DepositState::Adrift { .. } => {
+                let state = if deposit.account.is_none() || deposit.value < min {
+                    DepositState::Suspense { height }
+                } else {
+                    DepositState::Confirming { height }
+                };
+                (state, books::suspense(deposit.account))
+            }
+            DepositState::Confirming { .. }
+            | DepositState::Credited { .. }
+            | DepositState::Suspense { .. } => {
+                return Err(format!("deposit {outpoint} is in the chain already"));
+            }
+        };
+        let (at_rest, value) = (state.counts_at_rest(), coin.value);
+        self.coins.insert(outpoint, Coin { at_rest, ..coin })?;
+        let book = books::house(self.book_of_new(&outpoint, at_rest));
+        self.post(books::transfer(book, against, value).as_slice())?;
+        self.set_deposit_state(&outpoint, state)
+    }
+
+    /// The block that carried this payment was taken back.
+    pub(crate) fn unreceive(&mut self, outpoint: &Outpoint) -> Result<(), String> {
+        let deposit = self.deposits.get(outpoint).ok_or("a received deposit is known")?.clone();
+        let coin = self.coins.get(outpoint).ok_or("a received coin is known")?;
+        let book = books::house(self.book_of(outpoint, coin));
+        let (state, against) = match deposit.state {
+            DepositState::Confirming { .. } | DepositState::Suspense { .. } => {
+                (DepositState::Detected, books::suspense(deposit.account))
+            }
+            DepositState::Credited { required, matured, .. } => {
+                let since = self.tip_height();
+                let adrift = DepositState::Adrift { since, required, matured, conflict: None };
+                (adrift, books::house(books::ADRIFT))
+            }
+            DepositState::Detected
+            | DepositState::Adrift { .. }
+            | DepositState::Orphaned { .. } => {
+                return Err(format!("deposit {outpoint} is in no block"));
+            }
+        };
+        self.coins.remove(outpoint)?;
+        if !planted::active(Bug::ForgottenReversal) {
+            self.post(books::transfer(against, book, deposit.value).as_slice())?;
+        }
+        self.set_deposit_state(outpoint, state)
+    }
+
+    pub(crate) fn apply_deposit_credited(&mut self, event: &DepositCredited) -> Result<(), String> {
+        let outpoint = event.deposit;
+        let deposit = self.deposits.get(&outpoint).ok_or("no such deposit")?.clone();
+        let (DepositState::Confirming { height }, Some(account)) =
+            (&deposit.state, deposit.account)
+        else {
+            return Err(format!("deposit {outpoint} is {}", deposit.state.name()));
+        };
+        let suspense = books::suspense(Some(account));
+        let credited = deposit.value.checked_sub(event.repaid).ok_or("more repaid than came")?;
+        let mut postings = vec![
+            books::transfer(suspense, books::of(account, books::CLAIM), event.repaid),
+            books::transfer(suspense, books::of(account, books::AVAILABLE), credited),
+        ];
+        if let Some(coin) = self.coins.get(&outpoint) {
+            let from = books::house(self.book_of(&outpoint, coin));
+            self.coins.set_at_rest(&outpoint);
+            let to = books::house(self.book_of_new(&outpoint, true));
+            postings.push(books::transfer(to, from, deposit.value));
+        }
+        let postings: Vec<_> = postings.into_iter().flatten().collect();
+        self.post(&postings)?;
+        let (height, required) = (*height, event.required);
+        let state = DepositState::Credited { height, required, matured: false };
+        self.set_deposit_state(&outpoint, state)
+    }
+
+    pub(crate) fn apply_deposit_matured(&mut self, event: &DepositMatured) -> Result<(), String> {
+        let deposit = self.deposits.get(&event.deposit).ok_or("no such deposit")?;
+        let DepositState::Credited { height, required, matured: false } = deposit.state else {
+            return Err(format!("deposit {} is {}", event.deposit, deposit.state.name()));
+        };
+        let state = DepositState::Credited { height, required, matured: true };
+        self.set_deposit_state(&event.deposit, state)
+    }
+
+    pub(crate) fn apply_deposit_reversed(&mut self, event: &DepositReversed) -> Result<(), String> {
+        let outpoint = event.deposit;
+        let deposit = self.deposits.get(&outpoint).ok_or("no such deposit")?.clone();
+        let (DepositState::Adrift { conflict, .. }, Some(account)) =
+            (&deposit.state, deposit.account)
+        else {
+            return Err(format!("deposit {outpoint} is {}", deposit.state.name()));
+        };
+        for withdrawal in &event.cancelled {
+            self.end_unpaid(*withdrawal, WithdrawalState::Cancelled)?;
+        }
+        let adrift = books::house(books::ADRIFT);
+        let available = books::of(account, books::AVAILABLE);
+        let claim = books::of(account, books::CLAIM);
+        let postings = [
+            books::transfer(available, adrift, event.from_available),
+            books::transfer(claim, adrift, event.claim),
+        ];
+        let postings: Vec<_> = postings.into_iter().flatten().collect();
+        self.post(&postings)?;
+        self.set_deposit_state(&outpoint, DepositState::Orphaned { conflict: *conflict })
+    }
+
+    /// Moves a deposit to another state and keeps its account's sums and the indexes in step.
+    fn set_deposit_state(
+        &mut self,
+        outpoint: &Outpoint,
+        state: DepositState,
+    ) -> Result<(), String> {
+        let deposit =
+            self.deposits.get_mut(outpoint).ok_or_else(|| format!("no deposit {outpoint}"))?;
+        let (account, value) = (deposit.account, deposit.value);
+        let before = std::mem::replace(&mut deposit.state, state.clone());
+        if state.is_unsettled() {
+            self.unsettled_deposits.insert(*outpoint);
+        } else {
+            self.unsettled_deposits.remove(outpoint);
+        }
+        self.touched.deposits.insert(*outpoint);
+        match account {
+            Some(account) => self.count_deposit(account, value, &before, &state),
+            None => Ok(()),
+        }
+    }
+
+    fn count_deposit(
+        &mut self,
+        id: AccountId,
+        value: Sats,
+        before: &DepositState,
+        after: &DepositState,
+    ) -> Result<(), String> {
+        self.touched.accounts.insert(id);
+        let account = self.account_mut(id)?;
+        let exposed = |state: &DepositState| state.is_unsettled();
+        let maturing = |state: &DepositState| match state {
+            DepositState::Credited { matured, .. } | DepositState::Adrift { matured, .. } => {
+                !*matured
+            }
+            DepositState::Detected
+            | DepositState::Confirming { .. }
+            | DepositState::Suspense { .. }
+            | DepositState::Orphaned { .. } => false,
+        };
+        let adrift = |state: &DepositState| u32::from(matches!(state, DepositState::Adrift { .. }));
+        account.exposed = step(account.exposed, value, exposed(before), exposed(after))?;
+        account.maturing = step(account.maturing, value, maturing(before), maturing(after))?;
+        let others = account.adrift.checked_sub(adrift(before)).ok_or("adrift below zero")?;
+        account.adrift = others.saturating_add(adrift(after));
+        Ok(())
+    }
+}
+
+/// A sum after one of its parts left or came.
+fn step(sum: Sats, value: Sats, before: bool, after: bool) -> Result<Sats, String> {
+    let changed = match (before, after) {
+        (true, false) => sum.checked_sub(value),
+        (false, true) => sum.checked_add(value),
+        (true, true) | (false, false) => Some(sum),
+    };
+    changed.ok_or_else(|| format!("{sum} cannot change by {value}"))
+}

@@ -1,0 +1,135 @@
+//! What stops releases, and what people must look at.
+
+use std::fmt;
+
+use borsh::{BorshDeserialize, BorshSchema, BorshSerialize};
+use primitives::{AccountId, Outpoint, Sats, Txid};
+
+use crate::{
+    Custody, Event, Refusal,
+    event::{IncidentOpened, ReleasesResumed, ReleasesStopped},
+    withdrawal::OperatorId,
+};
+
+/// Why nothing is released. Any one of them is enough; only a person lifts one.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    BorshSerialize,
+    BorshDeserialize,
+    BorshSchema,
+)]
+pub enum Stop {
+    /// An operator stopped releases.
+    Operator,
+    /// The chain was replaced deeper than the operator allows.
+    DeepReorg,
+    /// A coin of ours was spent outside the books.
+    UnexplainedSpend,
+    /// Coins and books disagree.
+    Drift,
+}
+
+impl Stop {
+    /// Every reason.
+    pub const ALL: [Self; 4] =
+        [Self::Operator, Self::DeepReorg, Self::UnexplainedSpend, Self::Drift];
+
+    /// The stable name.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::DeepReorg => "deep-reorg",
+            Self::UnexplainedSpend => "unexplained-spend",
+            Self::Drift => "drift",
+        }
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// Something that people must look at.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, BorshSchema)]
+pub enum Incident {
+    /// A credited deposit vanished from the chain for good.
+    DepositReversed {
+        /// The deposit's output.
+        deposit: Outpoint,
+        /// Whose deposit.
+        account: AccountId,
+        /// Its value.
+        value: Sats,
+        /// What of it the customer now owes.
+        claim: Sats,
+    },
+    /// A coin of ours was spent by a transaction that is not in the books.
+    UnexplainedSpend {
+        /// The coin.
+        coin: Outpoint,
+        /// Its value.
+        value: Sats,
+        /// The transaction.
+        by: Txid,
+    },
+    /// The chain was replaced deeper than the operator allows.
+    DeepReorg {
+        /// Blocks that were disconnected.
+        depth: u32,
+    },
+    /// A batch can never confirm.
+    BatchFailed {
+        /// The batch's transaction.
+        txid: Txid,
+    },
+}
+
+impl Custody {
+    pub(crate) fn stop_releases(&self, stop: Stop) -> Vec<Event> {
+        if self.stops.contains(&stop) { Vec::new() } else { vec![ReleasesStopped { stop }.into()] }
+    }
+
+    pub(crate) fn resume_releases(
+        &self,
+        stop: Stop,
+        by: OperatorId,
+    ) -> Result<Vec<Event>, Refusal> {
+        if !self.stops.contains(&stop) {
+            return Err(Refusal::NotStopped { stop });
+        }
+        Ok(vec![ReleasesResumed { stop, by }.into()])
+    }
+
+    pub(crate) fn apply_releases_stopped(&mut self, event: &ReleasesStopped) -> Result<(), String> {
+        self.stops.insert(event.stop);
+        Ok(())
+    }
+
+    pub(crate) fn apply_releases_resumed(&mut self, event: &ReleasesResumed) -> Result<(), String> {
+        self.stops.remove(&event.stop);
+        Ok(())
+    }
+
+    pub(crate) fn apply_incident_opened(&mut self, event: &IncidentOpened) -> Result<(), String> {
+        match &event.incident {
+            Incident::DeepReorg { .. } => {
+                self.chain.as_mut().ok_or("nothing is configured")?.reorg_reported = true;
+            }
+            Incident::UnexplainedSpend { coin, .. } => {
+                self.unexplained.get_mut(coin).ok_or("no such spend")?.reported = true;
+            }
+            Incident::DepositReversed { .. } | Incident::BatchFailed { .. } => {}
+        }
+        self.incidents.push((self.now, event.incident.clone()));
+        Ok(())
+    }
+}

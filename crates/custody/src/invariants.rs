@@ -1,0 +1,157 @@
+//! The invariants of the domain, one function each. The simulator checks them after every step,
+//! and reconciliation runs them in a living house.
+
+use std::collections::BTreeMap;
+
+use ledger::Code;
+use primitives::{Outpoint, Sats};
+
+use crate::{Custody, WithdrawalState, books, coins::Coin};
+
+/// A broken invariant: its name, and what was found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{invariant}: {found}")]
+pub struct Broken {
+    /// The invariant's name.
+    pub invariant: &'static str,
+    /// What was found.
+    pub found: String,
+}
+
+fn broken(invariant: &'static str, found: String) -> Result<(), Broken> {
+    Err(Broken { invariant, found })
+}
+
+impl Custody {
+    /// All invariants that can be seen in one state.
+    ///
+    /// # Errors
+    ///
+    /// The first that is broken.
+    pub fn check_invariants(&self) -> Result<(), Broken> {
+        self.books_balance()?;
+        self.coins_match_books()?;
+        self.holds_match_withdrawals()?;
+        self.never_in_two_batches()
+    }
+
+    /// `books-balance`: debits equal credits, and nothing is negative.
+    ///
+    /// # Errors
+    ///
+    /// What does not balance.
+    pub fn books_balance(&self) -> Result<(), Broken> {
+        self.ledger
+            .check_books()
+            .map_err(|error| Broken { invariant: "books-balance", found: error.to_string() })
+    }
+
+    /// `coins-match-books`: per account of the tier, the coins' sum equals the balance.
+    ///
+    /// # Errors
+    ///
+    /// The account, its balance and the sum of its coins.
+    pub fn coins_match_books(&self) -> Result<(), Broken> {
+        let mut sums: BTreeMap<Code, Sats> = BTreeMap::new();
+        for (outpoint, coin) in self.coins.iter() {
+            let sum = sums.entry(self.book_of(outpoint, coin)).or_default();
+            *sum = sum.checked_add(coin.value).unwrap_or(Sats::MAX);
+        }
+        for code in [books::INCOMING, books::AT_REST, books::OUTGOING] {
+            let coins = sums.get(&code).copied().unwrap_or_default();
+            let book = self.ledger.balance(books::house(code));
+            if coins != book {
+                let name = books::CHART.iter().find(|(known, _)| *known == code);
+                let name = name.map_or("?", |(_, name)| name);
+                return broken(
+                    "coins-match-books",
+                    format!("hot {name}: coins {coins}, books {book}"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Every withdrawal that is not ended has exactly its hold, and an account's held balance is
+    /// the sum of them.
+    ///
+    /// # Errors
+    ///
+    /// The withdrawal or account that does not agree.
+    pub fn holds_match_withdrawals(&self) -> Result<(), Broken> {
+        const NAME: &str = "holds-match-withdrawals";
+        let mut held: BTreeMap<u64, Sats> = BTreeMap::new();
+        for (id, withdrawal) in &self.withdrawals {
+            let hold = self.ledger.pending_hold(crate::withdrawal::hold_id(*id));
+            let amount = hold.map(|hold| hold.amount);
+            let wanted = withdrawal.state.holds_money().then(|| withdrawal.total());
+            if amount != wanted {
+                let state = withdrawal.state.name();
+                return broken(NAME, format!("{id} is {state}, its hold is {amount:?}"));
+            }
+            if let Some(total) = wanted {
+                let sum = held.entry(withdrawal.account.to_u64()).or_default();
+                *sum = sum.checked_add(total).unwrap_or(Sats::MAX);
+            }
+        }
+        for (id, balance) in self.ledger.accounts().filter(|(id, _)| id.code == books::HELD) {
+            let wanted = held.get(&id.owner).copied().unwrap_or_default();
+            if wanted != balance {
+                return broken(
+                    NAME,
+                    format!("account {:016x}: {balance} held, {wanted} asked", id.owner),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Of `never-paid-twice`: a withdrawal is in at most one live batch, a coin in at most one, and
+    /// a batch that names a pinned withdrawal spends its pin.
+    ///
+    /// # Errors
+    ///
+    /// The withdrawal or coin that is in two.
+    pub fn never_in_two_batches(&self) -> Result<(), Broken> {
+        const NAME: &str = "never-paid-twice";
+        let mut withdrawals = BTreeMap::new();
+        let mut coins: BTreeMap<Outpoint, primitives::BatchId> = BTreeMap::new();
+        for (id, batch) in self.live_batches() {
+            for payout in &batch.payouts {
+                if let Some(other) = withdrawals.insert(payout.withdrawal, id) {
+                    return broken(NAME, format!("{} is in {other} and {id}", payout.withdrawal));
+                }
+                let withdrawal = self.withdrawals.get(&payout.withdrawal);
+                let carried = withdrawal.and_then(|withdrawal| withdrawal.state.batch());
+                if carried != Some(id) {
+                    let state = withdrawal.map_or("unknown", |known| known.state.name());
+                    return broken(NAME, format!("{} is {state} and in {id}", payout.withdrawal));
+                }
+                let pin = withdrawal.and_then(|withdrawal| withdrawal.pin);
+                if pin.is_some_and(|pin| !batch.inputs.contains(&pin)) {
+                    return broken(
+                        NAME,
+                        format!("{id} leaves out the pin of {}", payout.withdrawal),
+                    );
+                }
+            }
+            for input in &batch.inputs {
+                if let Some(other) = coins.insert(*input, id) {
+                    return broken(NAME, format!("coin {input} is in {other} and {id}"));
+                }
+            }
+        }
+        let settled_unpinned = self.withdrawals.iter().find(|(_, withdrawal)| {
+            matches!(withdrawal.state, WithdrawalState::Settled { .. }) && withdrawal.pin.is_none()
+        });
+        match settled_unpinned {
+            Some((id, _)) => broken(NAME, format!("{id} is settled and was never pinned")),
+            None => Ok(()),
+        }
+    }
+
+    /// Coins by the account in which they are posted, for people.
+    pub fn coins_by_book(&self) -> impl Iterator<Item = (Code, &Outpoint, &Coin)> {
+        self.coins.iter().map(|(outpoint, coin)| (self.book_of(outpoint, coin), outpoint, coin))
+    }
+}

@@ -1,0 +1,86 @@
+//! The PSBT of a batch, and the evidence for each payout: what the signer is sent.
+
+use bitcoin::{Amount, Psbt, ScriptBuf, Transaction, TxOut, consensus::encode};
+use primitives::{BatchId, Outpoint};
+use signer_protocol::{ClassEvidence, Evidence, SignRequest};
+
+use super::BatchState;
+use crate::{Custody, Refusal, coins::Coin, descriptor::HotDescriptor, event::Watched};
+
+impl Custody {
+    /// What the signer is asked for a batch. `previous` gives the transaction that made a coin,
+    /// which segwit v0 inputs need to prove their amounts; for taproot it is not asked.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BatchUnknown`], [`Refusal::BatchState`] unless the batch is Built, and
+    /// [`Refusal::BatchAltered`] where the batch cannot be described.
+    pub fn sign_request(
+        &self,
+        id: BatchId,
+        shard: u16,
+        previous: &mut dyn FnMut(&Outpoint) -> Option<Transaction>,
+    ) -> Result<SignRequest, Refusal> {
+        let batch = self.batch(id)?;
+        if batch.state != BatchState::Built {
+            let state = batch.state.name();
+            return Err(Refusal::BatchState { batch: id, state, asked: "signing" });
+        }
+        let altered = |reason: String| Refusal::BatchAltered { batch: id, reason };
+        let transaction: Transaction =
+            encode::deserialize(&batch.transaction).map_err(|error| altered(error.to_string()))?;
+        let mut psbt =
+            Psbt::from_unsigned_tx(transaction).map_err(|error| altered(error.to_string()))?;
+        let descriptor = self.descriptor()?;
+        for (number, outpoint) in batch.inputs.iter().enumerate() {
+            let coin = self.coins.get(outpoint);
+            let coin = coin.ok_or_else(|| altered(format!("coin {outpoint} is gone for now")))?;
+            describe_input(descriptor, &mut psbt, number, coin, || previous(outpoint))
+                .map_err(altered)?;
+        }
+        if let Some(change) = &batch.change {
+            let output = usize::try_from(change.vout).unwrap_or(usize::MAX);
+            descriptor
+                .describe_output(&mut psbt, output, Watched::Internal(change.index))
+                .map_err(altered)?;
+        }
+        let evidence = batch.payouts.iter().map(|payout| {
+            let withdrawal = self.withdrawal(payout.withdrawal)?;
+            let class = match (withdrawal.key, withdrawal.signature) {
+                (Some(key), Some(signature)) => ClassEvidence::CustomerSigned { key, signature },
+                _ => ClassEvidence::ServerVouched,
+            };
+            Ok(Evidence {
+                output: payout.vout,
+                withdrawal: payout.withdrawal,
+                intent: withdrawal.intent.clone(),
+                class,
+            })
+        });
+        Ok(SignRequest {
+            psbt: psbt.serialize(),
+            evidence: evidence.collect::<Result<_, Refusal>>()?,
+            shard,
+            journal_seq: batch.built_seq,
+        })
+    }
+}
+
+fn describe_input(
+    descriptor: &HotDescriptor,
+    psbt: &mut Psbt,
+    number: usize,
+    coin: &Coin,
+    previous: impl FnOnce() -> Option<Transaction>,
+) -> Result<(), String> {
+    let script: ScriptBuf =
+        descriptor.script(coin.watched).ok_or("a coin's index is no index of a key")?;
+    let segwit_v0 = !script.is_p2tr();
+    let value = Amount::from_sat(coin.value.to_sat());
+    let input = psbt.inputs.get_mut(number).ok_or("an input is missing")?;
+    input.witness_utxo = Some(TxOut { value, script_pubkey: script });
+    if segwit_v0 {
+        input.non_witness_utxo = previous();
+    }
+    descriptor.describe_input(psbt, number, coin.watched)
+}

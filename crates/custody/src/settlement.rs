@@ -1,0 +1,132 @@
+//! Settlement batches: the exchange's own trading service posts what its customers owe each other.
+//! A batch is posted whole or not at all, once, and overdraws nobody.
+
+use access::{Authenticated, Principal, Scope};
+use ledger::Transfer;
+use primitives::{AccountId, Sats, Timestamp};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Custody, Event, Refusal, books,
+    event::{CustomerTransfer, TransfersSettled},
+};
+
+/// The most transfers in one settlement.
+pub const TRANSFERS_MAX: usize = 10_000;
+
+/// What the trading service asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The service's own id: asking twice is asking once, for ever.
+    pub id: [u8; 16],
+    /// From whom, to whom, how much; in order.
+    pub transfers: Vec<CustomerTransfer>,
+}
+
+impl Settlement {
+    /// SHA-256 of its content.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for transfer in &self.transfers {
+            hash.update(transfer.from.to_u64().to_le_bytes());
+            hash.update(transfer.to.to_u64().to_le_bytes());
+            hash.update(transfer.amount.to_sat().to_le_bytes());
+        }
+        hash.finalize().into()
+    }
+}
+
+impl Custody {
+    pub(crate) fn settle_transfers(
+        &self,
+        now: Timestamp,
+        asked: &Authenticated<Settlement>,
+    ) -> Result<Vec<Event>, Refusal> {
+        let settlement = asked.request();
+        // Refusals, cheapest first.
+        if asked.principal() != Principal::Service || !asked.scopes().contains(Scope::Settle) {
+            return Err(Refusal::ScopeMissing { scope: "settle" });
+        }
+        self.check_key(now, asked.key())?;
+        let found = settlement.transfers.len();
+        if found == 0 || found > TRANSFERS_MAX {
+            return Err(Refusal::SettlementSize { max: TRANSFERS_MAX, found });
+        }
+        let fingerprint = settlement.fingerprint();
+        match self.settlements.get(&settlement.id) {
+            Some(before) if *before == fingerprint => return Ok(Vec::new()),
+            Some(_) => return Err(Refusal::SettlementReused),
+            None => {}
+        }
+        for (number, transfer) in settlement.transfers.iter().enumerate() {
+            for account in [transfer.from, transfer.to] {
+                let account = self.account(account).map_err(|refusal| {
+                    Refusal::SettlementTransfer { number, reason: refusal.to_string() }
+                })?;
+                if account.frozen {
+                    let reason = "the account is frozen".to_owned();
+                    return Err(Refusal::SettlementTransfer { number, reason });
+                }
+            }
+        }
+        let postings = postings(&settlement.transfers);
+        self.ledger.check(&postings).map_err(|refusal| {
+            let number = self.first_refused(&postings);
+            Refusal::SettlementTransfer { number, reason: refusal.to_string() }
+        })?;
+        Ok(vec![
+            TransfersSettled {
+                settlement: settlement.id,
+                fingerprint,
+                key: asked.key(),
+                transfers: settlement.transfers.clone(),
+            }
+            .into(),
+        ])
+    }
+
+    /// Which transfer it was that could not be made; only on the way to a refusal.
+    fn first_refused(&self, postings: &[Transfer]) -> usize {
+        let whole = |count: &usize| {
+            postings.get(..*count).is_some_and(|some| self.ledger.check(some).is_ok())
+        };
+        (1..=postings.len()).take_while(whole).count()
+    }
+
+    pub(crate) fn apply_transfers_settled(
+        &mut self,
+        event: &TransfersSettled,
+    ) -> Result<(), String> {
+        self.post(&postings(&event.transfers))?;
+        self.settlements.insert(event.settlement, event.fingerprint);
+        for transfer in &event.transfers {
+            self.touched.accounts.extend([transfer.from, transfer.to]);
+        }
+        Ok(())
+    }
+}
+
+fn postings(transfers: &[CustomerTransfer]) -> Vec<Transfer> {
+    let available = |account: AccountId| books::of(account, books::AVAILABLE);
+    transfers
+        .iter()
+        .map(|transfer| Transfer {
+            debit: available(transfer.from),
+            credit: available(transfer.to),
+            amount: transfer.amount,
+        })
+        .collect()
+}
+
+impl Custody {
+    /// What all customers together have available and held, in satoshis.
+    #[must_use]
+    pub fn customers_total(&self) -> Option<Sats> {
+        let owed = self
+            .ledger
+            .accounts()
+            .filter(|(id, _)| id.code == books::AVAILABLE || id.code == books::HELD);
+        Sats::checked_sum(owed.map(|(_, balance)| balance))
+    }
+}
