@@ -136,9 +136,7 @@ pub enum Refusal {
         accepted_from: Timestamp,
     },
     /// The method, path or query is not one that can be signed unambiguously.
-    #[error(
-        "request-target-malformed: the {part} is empty or has characters that HTTP does not allow there"
-    )]
+    #[error("request-target-malformed: the {part} is not one that HTTP allows; percent-encode it")]
     TargetMalformed {
         /// `method`, `path` or `query`.
         part: &'static str,
@@ -152,7 +150,7 @@ pub enum Refusal {
         found: String,
     },
     /// A covered header is not there.
-    #[error("request-header-missing: the request has no `{header}`")]
+    #[error("request-header-missing: the request has no `{header}`; send it, it is signed")]
     HeaderMissing {
         /// Its name.
         header: &'static str,

@@ -25,7 +25,8 @@ pub struct Settings {
     /// earlier than any moment at which an earlier process accepted a request: pass the later of
     /// the clock and the journal's last moment.
     pub started: Timestamp,
-    /// How far ahead of our clock a request may say that it was created.
+    /// How far ahead of our clock a request may say that it was created. The process before us
+    /// must not have allowed more, or `started` must be later by the difference.
     pub clock_skew_max: Seconds,
     /// The most that may lie between created and expires.
     pub lifetime_max: Seconds,
@@ -147,7 +148,7 @@ fn claimed_digest(headers: &dyn Headers) -> Result<&str, Refusal> {
         Line::One(text) if is_content_digest(text) => Ok(text),
         Line::One(_) | Line::Several(_) | Line::Unreadable => Err(Refusal::HeaderMalformed {
             header,
-            expected: "one line `sha-256=:…:` with the padded base64 of 32 bytes and nothing else",
+            expected: "one line `sha-256=:BASE64:` with the padded base64 of 32 bytes and nothing else",
         }),
     }
 }

@@ -21,6 +21,11 @@ pub mod fees;
 pub mod follow;
 #[cfg(test)]
 #[path = "../tests/it/support/made_up.rs"]
+#[allow(
+    unreachable_pub,
+    clippy::arithmetic_side_effects,
+    reason = "shared with the integration tests"
+)]
 mod made_up;
 pub mod mempool;
 pub mod node;

@@ -4,7 +4,7 @@
 //!
 //! The encoding is Borsh (<https://borsh.io>), the same for every event.
 
-use access::{Principal, Scopes};
+use access::ApiKey;
 use borsh::{BorshDeserialize, BorshSchema, BorshSerialize};
 use primitives::{
     AccountId, BatchId, BlockRef, Confirmations, FeeRate, KeyId, Outpoint, Sats, Timestamp, Txid,
@@ -202,14 +202,8 @@ body! {
 body! {
     /// See [`Event::KeyRegistered`].
     KeyRegistered {
-        /// The key.
-        key: KeyId,
-        /// Who uses it.
-        principal: Principal,
-        /// What it may do.
-        scopes: Scopes,
-        /// When it ends, if ever.
-        expires: Option<Timestamp>,
+        /// The key, whose it is and what it may do.
+        key: ApiKey,
     }
 }
 body! {

@@ -94,7 +94,9 @@ pub enum DescriptorError {
     #[error("not a descriptor with a valid checksum (BIP-380): {0}")]
     Unreadable(String),
     /// The checksum is left out.
-    #[error("the descriptor has no checksum; a mistyped key would go unseen: add `#` and 8 letters")]
+    #[error(
+        "the descriptor has no checksum; a mistyped key would go unseen: add `#` and 8 letters"
+    )]
     NoChecksum,
     /// Another kind of script than the hot wallet has.
     #[error("a hot wallet is tr(key) without scripts, or wpkh(key)")]
@@ -178,9 +180,7 @@ impl HotDescriptor {
     pub fn script(&self, keychain: Keychain, index: u32) -> Option<ScriptBuf> {
         let key = self.public_key(keychain, index)?;
         Some(match self.kind {
-            ScriptKind::Taproot => {
-                ScriptBuf::new_p2tr(&self.secp, key.x_only_public_key().0, None)
-            }
+            ScriptKind::Taproot => ScriptBuf::new_p2tr(&self.secp, key.x_only_public_key().0, None),
             ScriptKind::WitnessKeyHash => {
                 ScriptBuf::new_p2wpkh(&CompressedPublicKey(key).wpubkey_hash())
             }
@@ -190,7 +190,11 @@ impl HotDescriptor {
     /// Where a claimed key origin lies in this wallet. A claim is only a hint: whoever asks
     /// derives the script again and compares.
     #[must_use]
-    pub fn locate(&self, fingerprint: Fingerprint, path: &DerivationPath) -> Option<(Keychain, u32)> {
+    pub fn locate(
+        &self,
+        fingerprint: Fingerprint,
+        path: &DerivationPath,
+    ) -> Option<(Keychain, u32)> {
         let steps: &[ChildNumber] = path.as_ref();
         let [keychain, index] = steps.strip_prefix(self.origin.as_ref())? else { return None };
         if fingerprint != self.fingerprint {
@@ -232,8 +236,9 @@ fn single_key(
         | Descriptor::Wsh(_) => return Err(DescriptorError::Kind),
     };
     let DescriptorPublicKey::MultiXPub(key) = key else { return Err(DescriptorError::Key) };
-    let branches = [Keychain::External, Keychain::Internal]
-        .map(|keychain| DerivationPath::from(vec![ChildNumber::Normal { index: keychain.number() }]));
+    let branches = [Keychain::External, Keychain::Internal].map(|keychain| {
+        DerivationPath::from(vec![ChildNumber::Normal { index: keychain.number() }])
+    });
     if key.wildcard != Wildcard::Unhardened || key.derivation_paths.paths() != &branches.to_vec() {
         return Err(DescriptorError::Key);
     }

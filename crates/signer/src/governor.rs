@@ -81,8 +81,7 @@ impl Levels {
 
     /// The same buckets after `millis` of running time.
     pub(crate) fn refilled(self, settings: &Settings, millis: u64) -> Self {
-        let refill =
-            |level: Level, class| level.refilled(settings.bucket_limits(class), millis);
+        let refill = |level: Level, class| level.refilled(settings.bucket_limits(class), millis);
         Self {
             outer: self.outer.refilled(&settings.limits.outer, millis),
             customer_signed: refill(self.customer_signed, EvidenceClass::CustomerSigned),
@@ -101,15 +100,16 @@ impl Levels {
     pub(crate) fn examine(self, charge: Charge) -> Result<Self, Refusal> {
         let class_left = |class: EvidenceClass| {
             let (asked, level) = (*charge.classes.get(class), self.class(class));
-            level.charged(asked).ok_or_else(|| {
-                tranche(RefusalTag::ClassTranche, class.name(), asked, level)
-            })
+            level
+                .charged(asked)
+                .ok_or_else(|| tranche(RefusalTag::ClassTranche, class.name(), asked, level))
         };
         let customer_signed = class_left(EvidenceClass::CustomerSigned)?;
         let server_vouched = class_left(EvidenceClass::ServerVouched)?;
-        let outer = self.outer.charged(charge.outer).ok_or_else(|| {
-            tranche(RefusalTag::Tranche, "outer", charge.outer, self.outer)
-        })?;
+        let outer = self
+            .outer
+            .charged(charge.outer)
+            .ok_or_else(|| tranche(RefusalTag::Tranche, "outer", charge.outer, self.outer))?;
         Ok(Self { outer, customer_signed, server_vouched })
     }
 

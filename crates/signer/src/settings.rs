@@ -93,8 +93,7 @@ impl Limits {
         let share = |amount: Sats, of: u64| {
             Sats::parse(amount.to_sat().checked_div(of).unwrap_or(0)).unwrap_or(Sats::ZERO)
         };
-        let bucket =
-            |capacity| BucketLimits { capacity, refill_per_hour: share(capacity, 10) };
+        let bucket = |capacity| BucketLimits { capacity, refill_per_hour: share(capacity, 10) };
         let outer = bucket(capacity);
         let classes =
             PerClass { customer_signed: outer, server_vouched: bucket(share(capacity, 4)) };

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod another_library;
 mod guide;
 mod tampering;
 

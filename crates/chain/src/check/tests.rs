@@ -1,3 +1,5 @@
+#![allow(clippy::arithmetic_side_effects, reason = "small made-up numbers")]
+
 use bitcoin::{Block, CompactTarget, Network, block::Header, consensus::deserialize, hashes::Hash};
 use primitives::{BlockHash, BlockHeight, BlockRef};
 
@@ -246,8 +248,8 @@ impl Headers {
     }
 }
 
-/// Four real changes of difficulty. Source: the chain itself; Bitcoin Core's `pow_tests` uses the
-/// same heights.
+/// Three real ends of a period (the second changes nothing: the limit). Source: the chain itself;
+/// Bitcoin Core's `pow_tests` looks at the same heights.
 #[test]
 fn difficulty_changes_as_it_did_on_mainnet() {
     for (first, began, ended, before, after) in [

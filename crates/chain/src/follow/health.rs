@@ -139,8 +139,11 @@ impl NotReady {
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // A fault's text begins with its own name.
-            Self::NodeUnreachable { why } | Self::WrongNetwork { why } => f.write_str(why),
+            Self::NodeUnreachable { why } => {
+                write!(f, "node-unreachable: no usable answer ({why})")
+            }
+            // The text of this fault begins with the same name.
+            Self::WrongNetwork { why } => f.write_str(why),
             Self::Syncing { followed, blocks, headers } => write!(
                 f,
                 "syncing: followed to {followed}, the node has blocks to {blocks} and headers to \

@@ -1,6 +1,9 @@
 //! The envelope around a result: `{"result": …, "error": …, "id": …}`.
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::value::RawValue;
 
 use crate::Fault;
@@ -34,7 +37,8 @@ impl RpcError {
 
 #[derive(Deserialize)]
 struct Answer<'a> {
-    #[serde(borrow, default)]
+    /// `None` where the field is missing, which is not the result `null`.
+    #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     #[serde(default)]
     error: Option<RpcError>,
@@ -47,14 +51,28 @@ impl Answer<'_> {
         if let Some(error) = &self.error {
             return Ok(Err(error.clone()));
         }
-        let result = self.result.map_or("null", RawValue::get);
-        serde_json::from_str(result).map(Ok).map_err(|error| not_understood(tried, &error))
+        let result = self.result.ok_or_else(|| strange(tried, "neither result nor error"))?;
+        serde_json::from_str(result.get()).map(Ok).map_err(|error| not_understood(tried, &error))
     }
 }
 
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// One envelope. It must be an object: serde would read `[]` as one without fields.
+fn envelope<'a>(tried: &str, raw: &'a RawValue) -> Result<Answer<'a>, Fault> {
+    if !raw.get().starts_with('{') {
+        return Err(strange(tried, "no object where an answer should be"));
+    }
+    serde_json::from_str(raw.get()).map_err(|error| not_understood(tried, &error))
+}
+
 pub(super) fn one<T: DeserializeOwned>(tried: &str, body: &[u8]) -> Result<T, Fault> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|e| not_understood(tried, &e))?;
-    answer.read(tried)?.map_err(|source| Fault::Rpc { tried: tried.to_owned(), source })
+    let raw: &RawValue =
+        serde_json::from_slice(body).map_err(|error| not_understood(tried, &error))?;
+    let answer = envelope(tried, raw)?.read(tried)?;
+    answer.map_err(|source| Fault::Rpc { tried: tried.to_owned(), source })
 }
 
 /// The results of a batch in the order of their ids; the node may answer in any order.
@@ -65,20 +83,26 @@ pub(super) fn many<T: DeserializeOwned>(
 ) -> Result<Vec<Result<T, RpcError>>, Fault> {
     if body.first() == Some(&b'{') {
         // The batch as a whole was refused.
-        return Err(one::<serde::de::IgnoredAny>(tried, body).err().unwrap_or_else(|| {
-            Fault::NotUnderstood { tried: tried.to_owned(), found: "one answer to many".to_owned() }
-        }));
+        let refused = one::<IgnoredAny>(tried, body).err();
+        return Err(refused.unwrap_or_else(|| strange(tried, "one answer to many calls")));
     }
-    let mut answers: Vec<Answer> =
+    let raw: Vec<&RawValue> =
         serde_json::from_slice(body).map_err(|error| not_understood(tried, &error))?;
+    let answers: Result<Vec<Answer>, Fault> =
+        raw.into_iter().map(|raw| envelope(tried, raw)).collect();
+    let mut answers = answers?;
     answers.sort_by_key(|answer| answer.id);
     if !answers.iter().map(|answer| answer.id).eq((0..expected).map(Some)) {
         let found = format!("{} answers to {expected} calls, or foreign ids", answers.len());
-        return Err(Fault::NotUnderstood { tried: tried.to_owned(), found });
+        return Err(strange(tried, &found));
     }
     answers.iter().map(|answer| answer.read(tried)).collect()
 }
 
+fn strange(tried: &str, found: &str) -> Fault {
+    Fault::NotUnderstood { tried: tried.to_owned(), found: found.to_owned() }
+}
+
 fn not_understood(tried: &str, error: &serde_json::Error) -> Fault {
-    Fault::NotUnderstood { tried: tried.to_owned(), found: format!("unexpected JSON ({error})") }
+    strange(tried, &format!("unexpected JSON ({error})"))
 }

@@ -69,9 +69,9 @@ impl Custody {
                 && known.revoked.is_none();
             return if same { Ok(Vec::new()) } else { Err(Refusal::KeyKnown { key }) };
         }
-        ApiKey::issue(key, principal, scopes, now, expires)
+        let key = ApiKey::issue(key, principal, scopes, now, expires)
             .map_err(|refusal| Refusal::KeyUnusable { reason: refusal.to_string() })?;
-        Ok(vec![KeyRegistered { key, principal, scopes, expires }.into()])
+        Ok(vec![KeyRegistered { key }.into()])
     }
 
     /// A key may be revoked between the recognition of a request and the decision: asked once more.

@@ -1,6 +1,6 @@
 use access::{Authenticated, Principal, Scope};
 use bitcoin::Script;
-use primitives::{Sats, Timestamp, WithdrawalId};
+use primitives::{KeyId, Sats, Timestamp, WithdrawalId};
 use signer_protocol::{PayoutIntent, intent::VALIDITY_MAX};
 
 use super::{OperatorId, Rule, Verdict, Withdrawal, WithdrawalState, judge::judge};
@@ -12,14 +12,45 @@ use crate::{
     },
 };
 
-/// What a customer asks, as parsed from the request's body.
+/// What a customer asks: an intent that can be read and, if it is signed, whose signature holds.
+/// Only [`WithdrawalRequest::parse`] makes one, so that the core never checks a signature again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WithdrawalRequest {
-    /// The canonical bytes of the payout intent.
-    pub intent: Vec<u8>,
-    /// The customer's signature over the intent's hash; without one the withdrawal is of the class
-    /// `server-vouched`.
-    pub signature: Option<[u8; 64]>,
+    bytes: Vec<u8>,
+    intent: PayoutIntent,
+    id: WithdrawalId,
+    signed: Option<(KeyId, [u8; 64])>,
+}
+
+impl WithdrawalRequest {
+    /// Reads the canonical bytes of a payout intent and checks the customer's signature over its
+    /// hash. Without a signature the withdrawal is of the class `server-vouched`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::IntentUnreadable`] and [`Refusal::IntentSignature`].
+    pub fn parse(bytes: Vec<u8>, signed: Option<(KeyId, [u8; 64])>) -> Result<Self, Refusal> {
+        let intent = PayoutIntent::parse(&bytes)
+            .map_err(|error| Refusal::IntentUnreadable { reason: error.to_string() })?;
+        let id = WithdrawalId::new(intent.account, signer_protocol::intent::hash_bytes(&bytes));
+        if let Some((key, signature)) = &signed {
+            access::verify_intent(key, id.intent_hash(), signature)
+                .map_err(|_| Refusal::IntentSignature)?;
+        }
+        Ok(Self { bytes, intent, id, signed })
+    }
+
+    /// The id of the withdrawal that this asks for.
+    #[must_use]
+    pub const fn id(&self) -> WithdrawalId {
+        self.id
+    }
+
+    /// The intent.
+    #[must_use]
+    pub const fn intent(&self) -> &PayoutIntent {
+        &self.intent
+    }
 }
 
 impl Custody {
@@ -30,11 +61,7 @@ impl Custody {
         asked: &Authenticated<WithdrawalRequest>,
     ) -> Result<Vec<Event>, Refusal> {
         let params = self.params()?;
-        let request = asked.request();
-        let intent = PayoutIntent::parse(&request.intent)
-            .map_err(|error| Refusal::IntentUnreadable { reason: error.to_string() })?;
-        let id =
-            WithdrawalId::new(intent.account, signer_protocol::intent::hash_bytes(&request.intent));
+        let WithdrawalRequest { bytes, intent, id, signed } = asked.request();
         // Refusals, cheapest first.
         if !asked.scopes().contains(Scope::Withdraw) {
             return Err(Refusal::ScopeMissing { scope: "withdraw" });
@@ -43,23 +70,21 @@ impl Custody {
             return Err(Refusal::NotYourAccount { account: intent.account });
         }
         self.check_key(now, asked.key())?;
-        if self.withdrawals.contains_key(&id) {
+        if self.withdrawals.contains_key(id) {
             return Ok(Vec::new());
         }
-        check_intent(params, &intent, now)?;
-        if let Some(signature) = &request.signature {
-            access::verify_intent(&asked.key(), id.intent_hash(), signature)
-                .map_err(|_| Refusal::IntentSignature)?;
+        check_intent(params, intent, now)?;
+        if signed.is_some_and(|(key, _)| key != asked.key()) {
+            return Err(Refusal::IntentSignature);
         }
-        self.check_funds(&intent)?;
+        self.check_funds(intent)?;
         // From here on it must succeed.
-        let verdict = judge(params, intent.amount, now, false);
         Ok(vec![
             WithdrawalRequested {
-                intent: request.intent.clone(),
+                intent: bytes.clone(),
                 key: Some(asked.key()),
-                signature: request.signature,
-                verdict,
+                signature: signed.map(|(_, signature)| signature),
+                verdict: judge(params, intent.amount, now, false),
             }
             .into(),
         ])

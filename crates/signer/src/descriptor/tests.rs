@@ -56,7 +56,8 @@ fn only_a_single_key_wallet_of_the_right_network_is_accepted() {
     let good = text(ScriptKind::Taproot, Network::Regtest);
     let parse = |text: &str| HotDescriptor::parse(text, Network::Regtest);
     let checked = |text: &str| {
-        Descriptor::<DescriptorPublicKey>::from_str(text).map_or(text.to_owned() + "#", |d| d.to_string())
+        Descriptor::<DescriptorPublicKey>::from_str(text)
+            .map_or(text.to_owned() + "#", |d| d.to_string())
     };
     let body = good.split_once('#').unwrap().0;
     let key = body.trim_start_matches("tr(").trim_end_matches(')').to_owned();

@@ -108,9 +108,8 @@ impl Settings {
         })?;
         let descriptor =
             HotDescriptor::parse(&file.descriptor, network).map_err(SettingsError::Descriptor)?;
-        let root_nonce = from_hex(&file.root_nonce).map_err(|error| {
-            value("root_nonce", &file.root_nonce, error.to_string())
-        })?;
+        let root_nonce = from_hex(&file.root_nonce)
+            .map_err(|error| value("root_nonce", &file.root_nonce, error.to_string()))?;
         let limits = file.limits()?;
         Ok(Self { network, descriptor, root_nonce, limits })
     }
@@ -194,11 +193,7 @@ refill_sat_per_hour = {vouched_refill}
 
 impl File {
     fn limits(&self) -> Result<Limits, SettingsError> {
-        let outer = bucket(
-            "tranche",
-            self.tranche.capacity_sat,
-            self.tranche.refill_sat_per_hour,
-        )?;
+        let outer = bucket("tranche", self.tranche.capacity_sat, self.tranche.refill_sat_per_hour)?;
         let inner = |field, inner: &Bucket| {
             let limits = bucket(field, inner.capacity_sat, inner.refill_sat_per_hour)?;
             // An inner bucket larger than the outer one reads like a limit and is none.

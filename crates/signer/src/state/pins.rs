@@ -136,11 +136,7 @@ impl Pins {
     }
 }
 
-fn shares(
-    payments: &[Payment],
-    fee_pin: Outpoint,
-    fee: Sats,
-) -> Option<BTreeMap<Outpoint, Share>> {
+fn shares(payments: &[Payment], fee_pin: Outpoint, fee: Sats) -> Option<BTreeMap<Outpoint, Share>> {
     let mut shares: BTreeMap<Outpoint, Share> = BTreeMap::new();
     for payment in payments {
         let share = shares.entry(payment.pin).or_default();

@@ -66,7 +66,8 @@ impl SimDisk {
         }
     }
 
-    /// What a process reads back from its own cache, whether synced or not.
+    /// Writes everything down: what the operating system does in the end when only the process
+    /// was killed.
     pub(super) fn flush(&mut self) {
         for (at, bytes) in std::mem::take(&mut self.cache) {
             self.put(at, &bytes);
