@@ -1,4 +1,3 @@
-use access::ApiKey;
 use primitives::Sats;
 
 use super::{Account, Address};
@@ -53,12 +52,11 @@ impl Custody {
     }
 
     pub(crate) fn apply_key_registered(&mut self, event: &KeyRegistered) -> Result<(), String> {
-        let key = ApiKey::issue(event.key, event.principal, event.scopes, self.now, event.expires)
-            .map_err(|refusal| refusal.to_string())?;
-        if self.keys.insert(event.key, key).is_some() {
-            return Err(format!("{} is registered already", event.key));
+        let id = event.key.id;
+        if self.keys.insert(id, event.key).is_some() {
+            return Err(format!("{id} is registered already"));
         }
-        self.touched.keys.insert(event.key);
+        self.touched.keys.insert(id);
         Ok(())
     }
 

@@ -112,10 +112,10 @@ pub(super) fn shape(transaction: &Transaction) -> Result<(), Refusal> {
 /// The size of the batch. Returns the most weight units that the signed transaction can have.
 pub(super) fn size(desk: Desk<'_>, transaction: &Transaction) -> Result<u64, Refusal> {
     let limits = &desk.settings.limits;
-    let refuse = |detail: String| Err(Refusal::new(RefusalTag::PsbtSize, detail));
+    let refusal = |detail: String| Refusal::new(RefusalTag::PsbtSize, detail);
     let count = |what: &str, found: usize, max: usize| {
         if found == 0 || found > max {
-            return refuse(format!("{found} {what}; 1 to {max} are signed"));
+            return Err(refusal(format!("{found} {what}; 1 to {max} are signed")));
         }
         Ok(())
     };
@@ -126,10 +126,10 @@ pub(super) fn size(desk: Desk<'_>, transaction: &Transaction) -> Result<u64, Ref
     // Marker and flag of a transaction with witnesses weigh 2 (BIP-144).
     let weight = transaction.weight().to_wu().saturating_add(2).saturating_add(witnesses);
     if weight > limits.weight_units_max {
-        return refuse(format!(
+        return Err(refusal(format!(
             "up to {weight} weight units; at most {} are signed",
             limits.weight_units_max
-        ));
+        )));
     }
     Ok(weight)
 }
