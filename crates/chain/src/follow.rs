@@ -68,7 +68,8 @@ impl<S: Source> Follower<S> {
         self.most_work = self.most_work.max(work);
     }
 
-    /// The step after `tip`. Blocks for at most a few calls of the node.
+    /// The step after `tip`: three calls of the node, and once up to 2,027 more for the headers
+    /// that the rules need.
     ///
     /// A [`Step::Disconnect`] is given where the node has another best chain with at least as much
     /// work as ours, or calls our chain invalid; then nothing better may exist, the tip sinks, and
@@ -147,7 +148,8 @@ impl<S: Source> Follower<S> {
     }
 
     /// The node does not have `tip` on its best chain. Tells a reorg from a node that lost a part
-    /// of its chain in a crash: the second must not undo our books.
+    /// of its chain in a crash: the second must not undo our books. (An invalid branch of long ago
+    /// that reaches our height makes it err on the side of a disconnect, which is loud and safe.)
     fn leave(&mut self, tip: BlockRef, our_work: Option<ChainWork>) -> Result<Step, Fault> {
         if tip.height.0 == 0 {
             return Err(contradiction(tip, "another first block".to_owned()));

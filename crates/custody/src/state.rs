@@ -178,11 +178,19 @@ impl Custody {
     /// # Errors
     ///
     /// Where the bytes are not a state of [`STATE_VERSION`].
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, borsh::io::Error> {
-        let mut state: Self = borsh::from_slice(bytes)?;
-        state
-            .rebuild()
-            .map_err(|reason| borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, reason))?;
+    pub fn from_bytes(mut bytes: &[u8]) -> Result<Self, borsh::io::Error> {
+        Self::read_from(&mut bytes)
+    }
+
+    /// Reads a state that [`Custody::write_to`] wrote, to the end of `reader`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `reader`, and where the bytes are not a state of [`STATE_VERSION`].
+    pub fn read_from<R: borsh::io::Read>(reader: &mut R) -> Result<Self, borsh::io::Error> {
+        let damaged = |reason| borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, reason);
+        let mut state: Self = borsh::from_reader(reader)?;
+        state.rebuild().map_err(damaged)?;
         Ok(state)
     }
 
@@ -193,6 +201,15 @@ impl Custody {
     /// Only where a list is longer than 32 bits can count.
     pub fn to_bytes(&self) -> Result<Vec<u8>, borsh::io::Error> {
         borsh::to_vec(self)
+    }
+
+    /// Writes the canonical bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of `writer`.
+    pub fn write_to<W: borsh::io::Write>(&self, writer: &mut W) -> Result<(), borsh::io::Error> {
+        borsh::to_writer(writer, self)
     }
 
     /// SHA-256 of the canonical bytes.

@@ -70,10 +70,6 @@ impl Clock {
         self.moment.wall = now.wall;
         self.moment
     }
-
-    pub(crate) const fn moment(&self) -> Moment {
-        self.moment
-    }
 }
 
 #[cfg(test)]

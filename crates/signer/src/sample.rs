@@ -263,7 +263,7 @@ impl BatchPlan {
         let mut output: Vec<TxOut> = self.payouts.iter().map(pay).collect();
         let has_change = !change.value.to_sat().eq(&0);
         output.extend(has_change.then_some(change));
-        let spend = |previous: &Transaction| TxIn {
+        let input_of = |previous: &Transaction| TxIn {
             previous_output: OutPoint::new(previous.compute_txid(), 0),
             sequence: SEQUENCE,
             ..TxIn::default()
@@ -271,7 +271,7 @@ impl BatchPlan {
         let unsigned = Transaction {
             version: Version::TWO,
             lock_time: absolute::LockTime::from_height(u32::from(self.lock_height)).ok()?,
-            input: previous.iter().map(spend).collect(),
+            input: previous.iter().map(input_of).collect(),
             output,
         };
         let psbt = self.psbt(unsigned, previous, has_change)?;

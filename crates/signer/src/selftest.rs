@@ -23,13 +23,16 @@ pub struct SelfTestFailed {
     pub part: &'static str,
 }
 
+/// Anything but `Some(true)` is a failure.
+type Part = fn() -> Option<bool>;
+
 /// Runs every part.
 ///
 /// # Errors
 ///
 /// [`SelfTestFailed`] names the first part that failed.
 pub fn selftest() -> Result<(), SelfTestFailed> {
-    let parts: [(&str, fn() -> Option<bool>); 4] = [
+    let parts: [(&str, Part); 4] = [
         ("key derivation", derivation),
         ("customer signatures", customer_signatures),
         ("the payout intent", intent),

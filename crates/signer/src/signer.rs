@@ -234,7 +234,9 @@ impl<M: Memory> Signer<M> {
 pub fn refuse_message(error: &MessageError) -> Response {
     let tag = match error {
         MessageError::TooLarge { .. } => RefusalTag::MessageTooLarge,
-        _ => RefusalTag::MessageUnreadable,
+        MessageError::Version { .. } | MessageError::Unreadable(_) | _ => {
+            RefusalTag::MessageUnreadable
+        }
     };
     Refusal::new(tag, error.to_string()).into()
 }

@@ -193,10 +193,7 @@ mod tests {
         let bytes = an_entry();
         let (shard, seq) = (0x1112, 0x2122_2324_2526_2728);
         assert_eq!(decode(shard, seq, &bytes[..53]), Err(Problem::TooShort { bytes: 53 }));
-        assert_eq!(
-            decode(1, seq, &bytes),
-            Err(Problem::OtherShard { wanted: 1, found: shard })
-        );
+        assert_eq!(decode(1, seq, &bytes), Err(Problem::OtherShard { wanted: 1, found: shard }));
         assert_eq!(decode(shard, 7, &bytes), Err(Problem::OutOfPlace { claims: seq }));
         let mut late = bytes;
         late[49] = 0xff;

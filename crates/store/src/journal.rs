@@ -98,11 +98,8 @@ pub trait Journal: Send {
     ///
     /// [`Fault::BadEntry`] names the first entry that is not what was written; [`Fault::Sqlite`]
     /// where the file cannot be read.
-    fn read(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(Entry) -> ControlFlow<()>,
-    ) -> Result<(), Fault>;
+    fn read(&self, from: u64, visit: &mut dyn FnMut(Entry) -> ControlFlow<()>)
+    -> Result<(), Fault>;
 
     /// The shard.
     fn shard(&self) -> u16 {

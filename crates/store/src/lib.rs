@@ -14,10 +14,13 @@
 //! function retries: whoever gets a [`Fault`] from an append stops the process and starts again
 //! from the journal.
 
+#![expect(clippy::doc_markdown, reason = "SQLite is the name of a program, not code")]
+
 mod database;
 mod entry;
 mod fault;
 mod journal;
+mod read_model;
 mod snapshot;
 mod verify;
 mod views;
@@ -28,6 +31,7 @@ pub use journal::{
     APPEND_BYTES_MAX, Appended, CrashPoint, Durability, Identity, Journal, MemoryJournal, Opening,
     Position, SimDisk, SqliteJournal, prove_head,
 };
+pub use read_model::{Learner, PAGE_MAX, Page, PageMark, ReadModel};
 pub use snapshot::{Loaded, SkipReason, Skipped, Snapshot, SnapshotStore, Written};
 pub use verify::{Audit, Report, Verdict, verify};
 pub use views::{CaughtUp, Projection, ProjectionError, Readers, Rebuilt, Views};

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{Fault, Identity, Position, database};
-use file::{Header, Hashing, Trailer};
+use file::{Hashing, Header, Trailer};
 
 /// Snapshots that stay: the newest, and one more in case it is damaged.
 const KEPT: usize = 2;
@@ -63,9 +63,9 @@ impl SnapshotStore {
         state: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Written, Fault> {
         let draft = self.folder.join("snapshot.new");
-        let header =
-            Header { identity: self.identity, state_version, position: position.clone() };
-        let trailer = write_draft(&draft, &header, state).map_err(database::io("writing", &draft))?;
+        let header = Header { identity: self.identity, state_version, position: position.clone() };
+        let trailer =
+            write_draft(&draft, &header, state).map_err(database::io("writing", &draft))?;
         let path = self.folder.join(file_name(position.size(), state_version));
         fs::rename(&draft, &path).map_err(database::io("renaming", &draft))?;
         database::sync_folder(&path)?;

@@ -95,7 +95,9 @@ fn check_integrity(connection: &rusqlite::Connection, path: &Path) -> Result<Ver
     if found == "ok" {
         Ok(Verdict::Whole)
     } else {
-        Ok(Verdict::Unreadable { what: format!("the entries are whole, but SQLite finds: {found}") })
+        Ok(Verdict::Unreadable {
+            what: format!("the entries are whole, but SQLite finds: {found}"),
+        })
     }
 }
 

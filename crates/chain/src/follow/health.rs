@@ -1,6 +1,6 @@
 use std::fmt;
 
-use primitives::{BlockRef, Seconds, Timestamp};
+use primitives::{BlockHeight, BlockRef, Seconds, Timestamp};
 
 use crate::{
     Fault,
@@ -41,8 +41,8 @@ pub enum NodeState {
     },
     /// It has all it knows of.
     Synced {
-        /// Height of its best block.
-        blocks: u32,
+        /// Its best block.
+        best: BlockRef,
     },
 }
 
@@ -53,11 +53,11 @@ impl From<Result<ChainInfo, Fault>> for NodeState {
                 Self::WrongNetwork { why: fault.to_string() }
             }
             Err(fault) => Self::Unreachable { why: fault.to_string() },
-            Ok(ChainInfo { initial_block_download, blocks, headers, .. }) => {
+            Ok(ChainInfo { initial_block_download, blocks, headers, best, .. }) => {
                 if initial_block_download || blocks != headers {
                     Self::Syncing { blocks, headers }
                 } else {
-                    Self::Synced { blocks }
+                    Self::Synced { best: BlockRef { height: BlockHeight(blocks), hash: best } }
                 }
             }
         }
@@ -98,7 +98,7 @@ pub enum NotReady {
         /// What was found.
         why: String,
     },
-    /// The node has not got all blocks, or we have not followed it to its tip.
+    /// The node has not got all blocks, or we do not stand on its tip.
     Syncing {
         /// The height that we stand on.
         followed: u32,
@@ -186,7 +186,9 @@ impl ChainHealth {
             &NodeState::Syncing { blocks, headers } => {
                 reasons.push(NotReady::Syncing { followed, blocks, headers });
             }
-            &NodeState::Synced { blocks } if self.tip.is_none() || followed < blocks => {
+            // Behind it, beside it, or (where the node lost blocks) ahead of it.
+            &NodeState::Synced { best } if self.tip.is_none_or(|tip| tip.at != best) => {
+                let blocks = best.height.0;
                 reasons.push(NotReady::Syncing { followed, blocks, headers: blocks });
             }
             NodeState::Synced { .. } => {}

@@ -120,6 +120,7 @@ fn a_node_that_lost_its_newest_blocks_when_it_was_killed_undoes_nothing() {
     let fault = applied.step(&mut follower).unwrap_err();
     assert!(matches!(fault, Fault::Behind { node_height: 3, .. }), "{fault}");
     assert!(fault.is_transient());
+    assert_eq!(reasons(&mut follower), ["syncing"], "nothing is released on the lost blocks");
 
     // Other blocks with as much work are another best chain.
     real.node.mine(4).unwrap();

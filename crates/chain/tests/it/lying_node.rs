@@ -238,7 +238,7 @@ fn health_names_the_reason_for_every_bad_state_of_the_node() {
     assert_eq!(look(0), (NodeState::Syncing { blocks: 2, headers: 9 }, vec!["syncing"]));
     assert_eq!(look(0).1, ["wrong-network"]);
     assert_eq!(look(0).1, ["node-unreachable"]);
-    assert_eq!(look(3600), (NodeState::Synced { blocks: 2 }, vec![]));
+    assert_eq!(look(3600), (NodeState::Synced { best: tip }, vec![]));
     assert_eq!(look(3601).1, ["stale-tip"]);
 }
 

@@ -23,4 +23,5 @@ mod follow;
 mod lying_node;
 mod mempool_and_fees;
 mod paths;
+mod regtest;
 mod rpc;

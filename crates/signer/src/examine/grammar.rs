@@ -9,10 +9,10 @@ use super::Desk;
 use crate::refusal::Refusal;
 
 /// The sequence of every input: replaceable (BIP-125), no relative lock time (BIP-68).
-pub const SEQUENCE: Sequence = Sequence::ENABLE_RBF_NO_LOCKTIME;
+pub(crate) const SEQUENCE: Sequence = Sequence::ENABLE_RBF_NO_LOCKTIME;
 /// The highest lock time, as a block height: about the year 2100. A transaction that cannot
 /// confirm for longer would hold its pins and its share of the limit for nothing.
-pub const LOCK_HEIGHT_MAX: u32 = 5_000_000;
+pub(super) const LOCK_HEIGHT_MAX: u32 = 5_000_000;
 
 /// Only the fields that are needed, and nothing that is already a signature: whatever is unknown
 /// may mean something to somebody else.

@@ -51,7 +51,7 @@ pub(super) fn examine(desk: Desk<'_>, psbt: &Psbt) -> Result<Coins, Refusal> {
 }
 
 /// The coin as the PSBT tells it.
-fn told_coin<'a>((_, txin, input): Part<'a>) -> Option<&'a TxOut> {
+fn told_coin((_, txin, input): Part<'_>) -> Option<&TxOut> {
     let previous = || {
         let vout = usize::try_from(txin.previous_output.vout).ok()?;
         input.non_witness_utxo.as_ref()?.output.get(vout)
@@ -76,7 +76,7 @@ fn script_type(part: Part<'_>) -> Result<(), Refusal> {
 /// A segwit v0 signature covers only the amount of its own input (BIP-143), so a lie about another
 /// input would turn into fee: the whole previous transaction must be there. A taproot signature
 /// covers all amounts and scripts (BIP-341): a lie makes it invalid.
-fn proven_coin<'a>(part: Part<'a>) -> Result<&'a TxOut, Refusal> {
+fn proven_coin(part: Part<'_>) -> Result<&TxOut, Refusal> {
     let (number, txin, input) = part;
     let refuse =
         |what: &str| Refusal::new(RefusalTag::InputAmount, format!("input {number}: {what}"));

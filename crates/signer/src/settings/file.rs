@@ -44,6 +44,7 @@ struct File {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the file's names end in their unit and meaning")]
 struct Fees {
     network_sat_max: u64,
     network_sat_per_kwu_max: u64,

@@ -4,7 +4,9 @@ use signer_protocol::merkle::leaf_hash;
 
 use crate::{
     Entry, Fault, Journal, Record,
-    journal::{Appended, Durability, Identity, Position, SimDisk, batch::Batch, lookahead::Lookahead},
+    journal::{
+        Appended, Durability, Identity, Position, SimDisk, batch::Batch, lookahead::Lookahead,
+    },
 };
 
 /// Where an append stops when the simulator asks for a crash. Nobody is answered in any case.
@@ -92,7 +94,8 @@ impl MemoryJournal {
 
     fn write(&mut self) -> Result<(), Fault> {
         let crash = self.crash.take();
-        let stop_at = |point| if crash == Some(point) { Err(Fault::SimulatedCrash) } else { Ok(()) };
+        let stop_at =
+            |point| if crash == Some(point) { Err(Fault::SimulatedCrash) } else { Ok(()) };
         stop_at(CrashPoint::BeforeWrite)?;
         let mut bytes = Vec::new();
         for entry in self.batch.entries() {
@@ -148,13 +151,16 @@ impl Journal for MemoryJournal {
             return Err(Fault::JournalPoisoned);
         }
         let from = from.max(1);
+        if from > self.size() {
+            return Ok(());
+        }
         let mut lookahead = Lookahead::new(self.identity.shard, from);
         let skipped = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
         for (seq, bytes) in (from..).zip(self.entries.iter().skip(skipped)) {
-            if let Some(entry) = lookahead.take(seq, bytes)? {
-                if visit(entry).is_break() {
-                    return Ok(());
-                }
+            if let Some(entry) = lookahead.take(seq, bytes)?
+                && visit(entry).is_break()
+            {
+                return Ok(());
             }
         }
         if let Some(entry) = lookahead.finish(&self.position)? {

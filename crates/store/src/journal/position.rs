@@ -64,7 +64,11 @@ impl Position {
     }
 
     /// Goes one entry further.
-    pub(crate) fn push(&mut self, leaf: [u8; 32]) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::JournalFull`] at 2^63 - 1 entries.
+    pub fn push(&mut self, leaf: [u8; 32]) -> Result<(), Fault> {
         self.frontier.push(leaf).map_err(|_| Fault::JournalFull)?;
         self.last_leaf = leaf;
         Ok(())

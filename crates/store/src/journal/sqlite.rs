@@ -48,8 +48,7 @@ impl SqliteJournal {
     fn write(&mut self, first_seq: u64) -> Result<(), Fault> {
         let failed = database::sqlite("appending to", &self.path);
         let immediate = TransactionBehavior::Immediate;
-        let transaction =
-            self.connection.transaction_with_behavior(immediate).map_err(&failed)?;
+        let transaction = self.connection.transaction_with_behavior(immediate).map_err(&failed)?;
         {
             let mut insert = transaction.prepare_cached(INSERT).map_err(&failed)?;
             for (seq, bytes) in (row_of(first_seq)?..).zip(self.batch.entries()) {
@@ -100,16 +99,19 @@ impl Journal for SqliteJournal {
         self.healthy()?;
         let failed = database::sqlite("reading", &self.path);
         let from = from.max(1);
+        if from > self.size() {
+            return Ok(());
+        }
         let mut select = self.connection.prepare_cached(SELECT).map_err(&failed)?;
         let range = (row_of(from)?, row_of(self.size())?);
         let mut rows = select.query(range).map_err(&failed)?;
         let mut lookahead = Lookahead::new(self.identity.shard, from);
         while let Some(row) = rows.next().map_err(&failed)? {
             let (seq, bytes) = entry_in(row).map_err(&failed)?;
-            if let Some(entry) = lookahead.take(seq, bytes)? {
-                if visit(entry).is_break() {
-                    return Ok(());
-                }
+            if let Some(entry) = lookahead.take(seq, bytes)?
+                && visit(entry).is_break()
+            {
+                return Ok(());
             }
         }
         if let Some(entry) = lookahead.finish(&self.position)? {

@@ -36,10 +36,9 @@ impl Place {
 
     pub(super) fn connect(&self) -> Result<Connection, Fault> {
         let (target, flags) = match self {
-            Self::Original(path) => (
-                immutable(path),
-                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
-            ),
+            Self::Original(path) => {
+                (immutable(path), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
+            }
             Self::Copy(folder) => {
                 (folder.path().join("journal"), OpenFlags::SQLITE_OPEN_READ_WRITE)
             }

@@ -7,17 +7,9 @@ use std::sync::{
 
 use custody::Event;
 use primitives::Timestamp;
-use store::{Journal, Record};
+use store::{Entry, Journal, Record};
 
 use super::{turn::Turn, witness::Witness};
-
-/// What the replica hears: events that are durable.
-pub(crate) struct Durable {
-    /// The sequence number of the first event.
-    pub(crate) first_seq: u64,
-    /// The events, in order.
-    pub(crate) events: Vec<(Timestamp, Event)>,
-}
 
 /// Runs until the core thread is gone. Any error of the journal aborts the process: nobody knows
 /// what is durable, and the next start finds out by reading.
@@ -25,18 +17,22 @@ pub(crate) fn run(
     mut journal: Box<dyn Journal>,
     turns: &Receiver<Turn>,
     witness: &Arc<Witness>,
-    replica: Option<&Sender<Durable>>,
+    replica: Option<&Sender<Vec<Entry>>>,
 ) {
     while let Ok(turn) = turns.recv() {
         let Turn { events, reveals } = turn;
         if !events.is_empty() {
             let first_seq = journal.next_seq();
-            if let Err(reason) = append(journal.as_mut(), first_seq, &events, witness) {
-                tracing::error!(first_seq, reason, "the journal failed; the process stops");
-                std::process::abort();
-            }
-            if let Some(replica) = replica {
-                let _gone = replica.send(Durable { first_seq, events });
+            let durable = append(journal.as_mut(), first_seq, &events, witness);
+            match (durable, replica) {
+                (Ok(entries), Some(replica)) => {
+                    let _gone = replica.send(entries);
+                }
+                (Ok(_), None) => {}
+                (Err(reason), _) => {
+                    tracing::error!(first_seq, reason, "the journal failed; the process stops");
+                    std::process::abort();
+                }
             }
         }
         for reveal in reveals {
@@ -50,11 +46,12 @@ fn append(
     first_seq: u64,
     events: &[(Timestamp, Event)],
     witness: &Arc<Witness>,
-) -> Result<(), String> {
+) -> Result<Vec<Entry>, String> {
     let records: Result<Vec<Record>, _> = events.iter().map(|(at, event)| record(*at, event)).collect();
     let records = records.map_err(|error| error.to_string())?;
     let appended = journal.append(first_seq, &records).map_err(|fault| fault.to_string())?;
-    witness.extend(&appended.leaves)
+    witness.extend(&appended.leaves)?;
+    Ok(appended.into_entries(records))
 }
 
 /// An event in the form in which the journal stores it.

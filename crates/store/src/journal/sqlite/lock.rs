@@ -22,7 +22,8 @@ impl Lock {
         let path = database::beside(journal, ".lock");
         let failed = database::io("locking", &path);
         let mut options = database::private();
-        let mut file = options.read(true).create(true).truncate(false).open(&path).map_err(&failed)?;
+        let mut file =
+            options.read(true).create(true).truncate(false).open(&path).map_err(&failed)?;
         taken(file.try_lock(), journal, &mut file)?;
         let holder = format!("process {}\n", std::process::id());
         file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(failed)?;

@@ -73,11 +73,7 @@ fn value(connection: &Connection, path: &Path, name: &str) -> Result<String, Fau
     Ok(found.unwrap_or_else(|| "missing".to_owned()))
 }
 
-fn same(
-    path: &Path,
-    what: &'static str,
-    (wanted, found): (String, String),
-) -> Result<(), Fault> {
+fn same(path: &Path, what: &'static str, (wanted, found): (String, String)) -> Result<(), Fault> {
     if wanted == found {
         return Ok(());
     }

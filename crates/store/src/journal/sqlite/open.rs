@@ -66,8 +66,7 @@ impl SqliteJournal {
         write_draft(&draft, &identity)?;
         std::fs::rename(&draft, path).map_err(database::io("renaming", &draft))?;
         database::sync_folder(path)?;
-        let opening =
-            Opening { path: path.to_owned(), identity, position: None, witnessed: None };
+        let opening = Opening { path: path.to_owned(), identity, position: None, witnessed: None };
         Self::open_locked(&opening, lock)
     }
 
@@ -147,8 +146,7 @@ fn follow(connection: &Connection, opening: &Opening) -> Result<Position, Fault>
     let (path, identity) = (&opening.path, &opening.identity);
     let failed = database::sqlite("reading", path);
     let shard = identity.shard;
-    let mut position =
-        opening.position.clone().unwrap_or_else(|| Position::start(identity));
+    let mut position = opening.position.clone().unwrap_or_else(|| Position::start(identity));
     check_position(connection, path, &position, shard)?;
     let mut select = connection.prepare(SELECT).map_err(&failed)?;
     let mut rows = select.query((row_of(position.next_seq())?, i64::MAX)).map_err(&failed)?;
@@ -195,11 +193,7 @@ fn check_position(
     let (_seq, bytes) = entry_in(row).map_err(&failed)?;
     let entry = crate::entry::decode(shard, seq, bytes)
         .map_err(|problem| Fault::BadEntry { seq, problem })?;
-    if entry.leaf == position.last_leaf() {
-        Ok(())
-    } else {
-        Err(Fault::PositionMismatch { seq })
-    }
+    if entry.leaf == position.last_leaf() { Ok(()) } else { Err(Fault::PositionMismatch { seq }) }
 }
 
 /// Whether closing leaves the database and its log as they are. It does until the journal has

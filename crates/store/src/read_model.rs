@@ -1,0 +1,244 @@
+//! The tables that lists are read from: accounts' addresses, deposits and withdrawals. Each row
+//! holds the domain's own object in Borsh, so that a list shows exactly what the core would say of
+//! each of its objects; only what is searched by has a column.
+//!
+//! The projection replays the domain itself: it owns a second state, which also makes it the place
+//! where snapshots are taken without stalling the core.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use borsh::BorshDeserialize;
+use custody::{Custody, Deposit, Event, Touched, Withdrawal};
+use primitives::{AccountId, Outpoint, WithdrawalId};
+use rusqlite::{Row, Transaction, params};
+
+use crate::{Entry, Fault, Projection, ProjectionError, Readers};
+
+/// The most rows of one page.
+pub const PAGE_MAX: usize = 100;
+
+/// The second replayer: the state after the last entry that the views have applied.
+#[derive(Clone)]
+pub struct Learner(Arc<Mutex<Custody>>);
+
+impl Learner {
+    /// Begins with the state after the entries that the views have applied already.
+    #[must_use]
+    pub fn new(state: Custody) -> Self {
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// The state. Nobody may hold it while entries are applied.
+    pub fn state(&self) -> MutexGuard<'_, Custody> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Projection for Learner {
+    fn name(&self) -> &'static str {
+        "domain"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn create(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        transaction.execute_batch(
+            "CREATE TABLE deposit (outpoint TEXT PRIMARY KEY, account TEXT, at INTEGER NOT NULL,
+                 body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+             CREATE INDEX deposit_by_account ON deposit (account, at, outpoint);
+             CREATE TABLE withdrawal (id TEXT PRIMARY KEY, account TEXT NOT NULL,
+                 at INTEGER NOT NULL, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+             CREATE INDEX withdrawal_by_account ON withdrawal (account, at, id);
+             CREATE TABLE address (account TEXT NOT NULL, place INTEGER NOT NULL,
+                 script BLOB NOT NULL, PRIMARY KEY (account, place)) STRICT, WITHOUT ROWID;",
+        )
+    }
+
+    fn apply(&self, transaction: &Transaction<'_>, entry: &Entry) -> Result<(), ProjectionError> {
+        let mut state = self.state();
+        if state.seq().checked_add(1) != Some(entry.seq) {
+            // After a batch that was rolled back the state is ahead of the tables.
+            return Err(format!("the learner stands at {}, not before it", state.seq()).into());
+        }
+        let record = &entry.record;
+        let event = Event::decode(record.kind, record.version, &record.body)?;
+        state.apply(record.at, &event)?;
+        if let Event::AddressAssigned(assigned) = &event {
+            let script = state.address(assigned.index).map(|address| address.script.clone());
+            let insert = "INSERT OR REPLACE INTO address (account, place, script) VALUES (?, ?, ?)";
+            let account = assigned.account.to_string();
+            transaction.prepare_cached(insert)?.execute(params![
+                account,
+                assigned.index,
+                script
+            ])?;
+        }
+        let touched = state.take_touched();
+        write(transaction, &state, &touched)?;
+        Ok(())
+    }
+}
+
+fn write(
+    transaction: &Transaction<'_>,
+    state: &Custody,
+    touched: &Touched,
+) -> Result<(), ProjectionError> {
+    let insert = "INSERT OR REPLACE INTO deposit (outpoint, account, at, body) VALUES (?, ?, ?, ?)";
+    for outpoint in &touched.deposits {
+        let Some(deposit) = state.deposit(outpoint) else { continue };
+        let account = deposit.account.map(|account| account.to_string());
+        let at = i64::try_from(deposit.seen_at.to_millis())?;
+        let row = params![outpoint.to_string(), account, at, borsh::to_vec(deposit)?];
+        transaction.prepare_cached(insert)?.execute(row)?;
+    }
+    let insert = "INSERT OR REPLACE INTO withdrawal (id, account, at, body) VALUES (?, ?, ?, ?)";
+    for id in &touched.withdrawals {
+        let Ok(withdrawal) = state.withdrawal(*id) else { continue };
+        let at = i64::try_from(withdrawal.requested_at.to_millis())?;
+        let account = withdrawal.account.to_string();
+        let row = params![id.to_string(), account, at, borsh::to_vec(withdrawal)?];
+        transaction.prepare_cached(insert)?.execute(row)?;
+    }
+    Ok(())
+}
+
+/// Where the next page begins: after the row with this time and key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageMark {
+    /// The row's time, in milliseconds since 1970.
+    pub at: i64,
+    /// The row's key.
+    pub key: String,
+}
+
+/// One page of a list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<K, T> {
+    /// The rows.
+    pub rows: Vec<(K, T)>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<PageMark>,
+    /// The last journal entry that this page shows.
+    pub applied: u64,
+}
+
+/// Reads lists.
+pub struct ReadModel {
+    readers: Readers,
+}
+
+impl ReadModel {
+    /// Reads with these connections.
+    #[must_use]
+    pub const fn new(readers: Readers) -> Self {
+        Self { readers }
+    }
+
+    /// The last journal entry that the views show.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Sqlite`].
+    pub fn applied(&self) -> Result<u64, Fault> {
+        self.readers.read(|_, applied| Ok(applied))
+    }
+
+    /// An account's withdrawals, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Sqlite`].
+    pub fn withdrawals(
+        &self,
+        account: AccountId,
+        after: Option<&PageMark>,
+        limit: usize,
+    ) -> Result<Page<WithdrawalId, Withdrawal>, Fault> {
+        let sql = "SELECT at, id, body FROM withdrawal WHERE account = ?1 AND (at, id) < (?2, ?3)
+             ORDER BY at DESC, id DESC LIMIT ?4";
+        self.page(sql, account, after, limit)
+    }
+
+    /// An account's deposits, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Sqlite`].
+    pub fn deposits(
+        &self,
+        account: AccountId,
+        after: Option<&PageMark>,
+        limit: usize,
+    ) -> Result<Page<Outpoint, Deposit>, Fault> {
+        let sql = "SELECT at, outpoint, body FROM deposit
+             WHERE account = ?1 AND (at, outpoint) < (?2, ?3)
+             ORDER BY at DESC, outpoint DESC LIMIT ?4";
+        self.page(sql, account, after, limit)
+    }
+
+    /// An account's deposit addresses, oldest first: index and script. At most [`PAGE_MAX`].
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Sqlite`].
+    pub fn addresses(
+        &self,
+        account: AccountId,
+        from: u32,
+    ) -> Result<(Vec<(u32, Vec<u8>)>, u64), Fault> {
+        self.readers.read(|transaction, applied| {
+            let sql = "SELECT place, script FROM address WHERE account = ?1 AND place >= ?2
+                 ORDER BY place LIMIT ?3";
+            let mut query = transaction.prepare_cached(sql)?;
+            let limit = i64::try_from(PAGE_MAX).unwrap_or(i64::MAX);
+            let rows = query.query_map(params![account.to_string(), from, limit], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+            Ok((rows.collect::<Result<_, _>>()?, applied))
+        })
+    }
+
+    fn page<K: std::str::FromStr, T: BorshDeserialize>(
+        &self,
+        sql: &str,
+        account: AccountId,
+        after: Option<&PageMark>,
+        limit: usize,
+    ) -> Result<Page<K, T>, Fault> {
+        let limit = limit.clamp(1, PAGE_MAX);
+        // One more than asked tells whether there is another page.
+        let fetched = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+        let (at, key) = after.map_or((i64::MAX, "~"), |mark| (mark.at, mark.key.as_str()));
+        self.readers.read(|transaction, applied| {
+            let mut query = transaction.prepare_cached(sql)?;
+            let found =
+                query.query_map(params![account.to_string(), at, key, fetched], read_row)?;
+            let mut found: Vec<(PageMark, K, T)> = found.collect::<Result<_, _>>()?;
+            let more = found.len() > limit;
+            found.truncate(limit);
+            let next = found.last().filter(|_| more).map(|(mark, ..)| mark.clone());
+            let rows = found.into_iter().map(|(_, key, body)| (key, body)).collect();
+            Ok(Page { rows, next, applied })
+        })
+    }
+}
+
+fn read_row<K: std::str::FromStr, T: BorshDeserialize>(
+    row: &Row<'_>,
+) -> rusqlite::Result<(PageMark, K, T)> {
+    let damaged = |column, what: &str| {
+        let error = std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Blob,
+            Box::new(error),
+        )
+    };
+    let (at, key, body): (i64, String, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let parsed = key.parse().map_err(|_| damaged(1, "a key that is none"))?;
+    let body = borsh::from_slice(&body).map_err(|_| damaged(2, "a body that is none"))?;
+    Ok((PageMark { at, key }, parsed, body))
+}

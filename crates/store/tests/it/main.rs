@@ -1,0 +1,29 @@
+//! The journal, its check, its snapshots and its views on real files, through the public interface.
+//!
+//! Tests that draw random numbers print their seed; `STRONGROOM_SEED=<seed>` replays one.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on panics, and its numbers are small"
+)]
+#![expect(clippy::doc_markdown, reason = "SQLite is the name of a program, not code")]
+
+mod audit;
+mod child;
+mod conformance;
+mod faults;
+mod flips;
+mod kill;
+mod model;
+mod power;
+mod snapshots;
+mod sqlite;
+mod support;
+mod views;

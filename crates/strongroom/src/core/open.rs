@@ -1,0 +1,233 @@
+//! Opening the house: journal, snapshot, replay, and the comparison with what the signer has
+//! witnessed. A journal that is shorter than the signer remembers is never opened.
+
+use std::{
+    ops::ControlFlow,
+    path::PathBuf,
+    sync::{
+        Arc,
+        mpsc::{channel, sync_channel},
+    },
+    thread,
+};
+
+use custody::{Custody, Event, STATE_VERSION};
+use primitives::DeploymentId;
+use signer_protocol::{TreeHead, merkle::Frontier};
+use store::{
+    Entry, Fault, Identity, Journal, Opening, Position, SnapshotStore, SqliteJournal,
+};
+
+use super::{Core, QUEUE_MAX, Running, journal_thread, turn, witness::Witness};
+use crate::replica::{Replica, Writer};
+
+/// Turns that wait for the disk: one is written while the next is decided.
+const TURNS_MAX: usize = 1;
+
+/// Where the core's files are, and what the signer said.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder of journal and snapshots.
+    pub dir: PathBuf,
+    /// The installation, as the signer names it.
+    pub deployment: DeploymentId,
+    /// The shard; an installation starts with one, number 0.
+    pub shard: u16,
+    /// The head of this journal that the signer has witnessed last.
+    pub witnessed: Option<TreeHead>,
+}
+
+impl Options {
+    /// The journal's file.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.dir.join("journal.sqlite")
+    }
+
+    /// The folder of snapshots.
+    #[must_use]
+    pub fn snapshots(&self) -> PathBuf {
+        self.dir.join("snapshots")
+    }
+}
+
+/// Why the core cannot be opened. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenFault {
+    /// The journal or a snapshot.
+    #[error(transparent)]
+    Store(#[from] Fault),
+    /// There is no journal, and the signer remembers one.
+    #[error("no journal at {path}, but the signer has witnessed {size} entries of it: restore the journal; see the runbook `journal-lost`")]
+    JournalMissing {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the signer has witnessed.
+        size: u64,
+    },
+    /// An entry that this release cannot read, or that cannot follow.
+    #[error("entry {seq} of the journal: {reason}")]
+    Entry {
+        /// Its place.
+        seq: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The folder cannot be made.
+    #[error("the folder {path} cannot be made")]
+    Folder {
+        /// Its path.
+        path: PathBuf,
+        /// What the operating system says.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A core before its threads run.
+pub struct Opened {
+    journal: SqliteJournal,
+    state: Custody,
+    witness: Arc<Witness>,
+    snapshot: Option<(Custody, Position)>,
+}
+
+impl Opened {
+    /// The state as the journal has it.
+    #[must_use]
+    pub const fn state(&self) -> &Custody {
+        &self.state
+    }
+
+    /// Starts the threads, with the replica that keeps views and snapshots.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] where the views cannot be opened and brought up to date.
+    pub fn run(mut self, options: &Options) -> Result<(Running, Arc<Replica>), Fault> {
+        let identity = self.journal.identity();
+        let snapshots = SnapshotStore::open(&options.snapshots(), identity)?;
+        let snapshot = self.snapshot.take();
+        let writer = Writer::open(&options.dir, snapshots, &self.journal, snapshot)?;
+        let shared = writer.shared();
+        let (sender, entries) = channel();
+        let mut running = self.start(Some(sender));
+        running.threads.push(thread::spawn(move || writer.run(&entries)));
+        Ok((running, shared))
+    }
+
+    /// Starts the threads without a replica: for benchmarks and tests.
+    #[must_use]
+    pub fn run_alone(self) -> Running {
+        self.start(None)
+    }
+
+    fn start(self, replica: Option<std::sync::mpsc::Sender<Vec<Entry>>>) -> Running {
+        let (sender, messages) = sync_channel(QUEUE_MAX);
+        let (turn_sender, turns) = sync_channel(TURNS_MAX);
+        let Self { journal, state, witness, .. } = self;
+        let told = Arc::clone(&witness);
+        let journal_thread = thread::spawn(move || {
+            journal_thread::run(Box::new(journal), &turns, &told, replica.as_ref());
+        });
+        let core_thread = thread::spawn(move || turn::run(state, &messages, &turn_sender));
+        Running { core: Core { sender }, threads: vec![core_thread, journal_thread], witness }
+    }
+}
+
+/// Opens the journal, or begins one, and replays what no snapshot holds.
+///
+/// # Errors
+///
+/// [`OpenFault`]; nothing was changed, and people must look.
+pub fn open(options: &Options) -> Result<Opened, OpenFault> {
+    let folder = |source| OpenFault::Folder { path: options.dir.clone(), source };
+    std::fs::create_dir_all(&options.dir).map_err(folder)?;
+    let identity = Identity { deployment: options.deployment, shard: options.shard };
+    let path = options.journal();
+    if !path.try_exists().map_err(folder)? {
+        if let Some(head) = options.witnessed.filter(|head| head.size > 0) {
+            return Err(OpenFault::JournalMissing { path, size: head.size });
+        }
+        let journal = SqliteJournal::create(&path, identity)?;
+        return replay(journal, Custody::default(), &Position::start(&identity), options);
+    }
+    let snapshot = newest_snapshot(options, &identity)?;
+    let (state, position) =
+        snapshot.clone().unwrap_or_else(|| (Custody::default(), Position::start(&identity)));
+    let journal = SqliteJournal::open(&Opening {
+        path,
+        identity,
+        position: Some(position.clone()),
+        witnessed: options.witnessed,
+    })?;
+    let opened = replay(journal, state, &position, options)?;
+    Ok(Opened { snapshot, ..opened })
+}
+
+/// The newest snapshot that this release can use.
+fn newest_snapshot(
+    options: &Options,
+    identity: &Identity,
+) -> Result<Option<(Custody, Position)>, OpenFault> {
+    let store = SnapshotStore::open(&options.snapshots(), *identity)?;
+    let loaded = store.load_newest(STATE_VERSION)?;
+    for skipped in &loaded.skipped {
+        tracing::warn!(%skipped, "a snapshot was passed over");
+    }
+    let Some(mut snapshot) = loaded.snapshot else { return Ok(None) };
+    match Custody::read_from(snapshot.state()) {
+        Ok(state) => Ok(Some((state, snapshot.position))),
+        Err(error) => {
+            tracing::warn!(%error, "the newest snapshot cannot be used; the journal is replayed");
+            Ok(None)
+        }
+    }
+}
+
+fn replay(
+    journal: SqliteJournal,
+    mut state: Custody,
+    position: &Position,
+    options: &Options,
+) -> Result<Opened, OpenFault> {
+    let witnessed_size = options.witnessed.map_or(0, |head| head.size);
+    // The proof for the next head begins where the signer stands, which may lie before a snapshot.
+    let known = if witnessed_size < position.size() { None } else { Some(position) };
+    let mut witnessed =
+        known.map_or_else(Frontier::new, |position| position.frontier().clone());
+    let mut since = Vec::new();
+    let mut result = Ok(());
+    let from = witnessed.size().saturating_add(1);
+    journal.read(from, &mut |entry| {
+        result = follow(&mut state, position, &entry).and_then(|()| {
+            if entry.seq > witnessed_size {
+                since.push(entry.leaf);
+                return Ok(());
+            }
+            witnessed.push(entry.leaf).map_err(|error| OpenFault::Entry {
+                seq: entry.seq,
+                reason: error.to_string(),
+            })
+        });
+        if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    result?;
+    drop(state.take_touched());
+    let current = journal.frontier().clone();
+    let witness = Arc::new(Witness::new(options.shard, witnessed, since, current));
+    Ok(Opened { journal, state, witness, snapshot: None })
+}
+
+fn follow(state: &mut Custody, position: &Position, entry: &Entry) -> Result<(), OpenFault> {
+    if entry.seq <= position.size() {
+        return Ok(());
+    }
+    let wrong = |reason: String| OpenFault::Entry { seq: entry.seq, reason };
+    let record = &entry.record;
+    let event = Event::decode(record.kind, record.version, &record.body)
+        .map_err(|error| wrong(error.to_string()))?;
+    state.apply(record.at, &event).map_err(|corrupt| wrong(corrupt.to_string()))?;
+    Ok(())
+}

@@ -1,0 +1,234 @@
+use std::time::{Duration, Instant};
+
+use bitcoin::{OutPoint, Transaction, consensus::encode, hashes::Hash};
+use chain::{
+    broadcast::{Outcome, broadcast},
+    fees::{FeeLimits, TargetBlocks, estimate},
+    node::Node,
+};
+use custody::{Command, Refusal, payout::{Assembly, BatchState}};
+use primitives::{BatchId, FeeRate, Outpoint, Sats};
+use signer_protocol::{Request, Response, SignRequest};
+
+use super::Shared;
+use crate::{
+    clock,
+    config::{ConfigFault, Payouts},
+    core::NoAnswer,
+    signer_client::SignerFault,
+};
+
+/// How often a batch that waits for its block is given to the node again.
+const REBROADCAST: Duration = Duration::from_secs(60);
+
+/// Drives batches: assemble, have signed, broadcast, broadcast again.
+pub(crate) struct PayoutWorker {
+    shared: Shared,
+    node: Node,
+    target: TargetBlocks,
+    limits: FeeLimits,
+    pause: Duration,
+    rebroadcast_at: Instant,
+}
+
+/// Why one round ended early.
+#[derive(Debug, thiserror::Error)]
+enum Halt {
+    #[error(transparent)]
+    Core(#[from] NoAnswer),
+    #[error(transparent)]
+    Node(#[from] chain::Fault),
+    #[error(transparent)]
+    Signer(#[from] SignerFault),
+    #[error("{id}: {refusal}", id = .refusal.id())]
+    Refused { refusal: Refusal },
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused { refusal }
+    }
+}
+
+/// What one look at the core shows.
+struct Work {
+    batches: Vec<(BatchId, BatchState, Vec<u8>)>,
+    ready: bool,
+    stopped: Vec<String>,
+}
+
+impl PayoutWorker {
+    pub(crate) fn new(shared: Shared, node: Node, config: &Payouts) -> Result<Self, ConfigFault> {
+        let value = |key, error: &dyn std::error::Error| ConfigFault::Value {
+            key,
+            reason: error.to_string(),
+        };
+        let floor = FeeRate::from_sat_per_kwu(config.fee_rate_floor_sat_per_kwu);
+        let cap = FeeRate::from_sat_per_kwu(config.fee_rate_max_sat_per_kwu);
+        Ok(Self {
+            shared,
+            node,
+            target: TargetBlocks::parse(config.fee_target_blocks)
+                .map_err(|error| value("payouts.fee_target_blocks", &error))?,
+            limits: FeeLimits::parse(floor, cap)
+                .map_err(|error| value("payouts.fee_rate_floor_sat_per_kwu", &error))?,
+            pause: Duration::from_millis(config.round_millis),
+            rebroadcast_at: clock::monotonic(),
+        })
+    }
+
+    pub(crate) fn run(mut self) {
+        while !self.shared.ending.is_asked() {
+            let reasons = match self.round() {
+                Ok(()) => Vec::new(),
+                Err(Halt::Core(NoAnswer::Stopped)) => return,
+                Err(Halt::Signer(SignerFault::Refused { tag, detail })) => {
+                    vec![format!("{tag}: {detail}")]
+                }
+                Err(halt) => vec![format!("payouts: {halt}")],
+            };
+            self.shared.status.set("payouts", reasons);
+            self.shared.ending.pause(self.pause);
+        }
+    }
+
+    fn round(&mut self) -> Result<(), Halt> {
+        self.tell(Command::Tick)?;
+        let work = self.look()?;
+        if !work.stopped.is_empty() {
+            return Err(Halt::Other(format!("releases are stopped: {}", work.stopped.join(", "))));
+        }
+        // While any other part of the house is in doubt nothing is signed and nothing is sent.
+        let in_doubt = self.shared.status.reasons();
+        if in_doubt.iter().any(|reason| !reason.starts_with("payouts:")) {
+            return Ok(());
+        }
+        let mut signing = false;
+        for (id, state, bytes) in work.batches {
+            match state {
+                BatchState::Built => {
+                    signing = true;
+                    self.have_signed(id)?;
+                }
+                BatchState::Signed => self.send(id, &bytes)?,
+                BatchState::Broadcast => self.send_again(&bytes)?,
+                BatchState::Confirmed { .. }
+                | BatchState::Final { .. }
+                | BatchState::Dissolved
+                | BatchState::Failed => {}
+            }
+        }
+        if clock::monotonic() >= self.rebroadcast_at {
+            self.rebroadcast_at = later(REBROADCAST);
+        }
+        if work.ready && !signing { self.assemble() } else { Ok(()) }
+    }
+
+    fn look(&self) -> Result<Work, Halt> {
+        let now = clock::now();
+        let pending = self.shared.core.read(move |state| Work {
+            batches: state
+                .live_batches()
+                .map(|(id, batch)| (id, batch.state.clone(), batch.transaction.clone()))
+                .collect(),
+            ready: state.has_queued(now.max(state.now())),
+            stopped: state.stops().map(|stop| stop.id().to_owned()).collect(),
+        });
+        Ok(pending.wait()?)
+    }
+
+    fn assemble(&mut self) -> Result<(), Halt> {
+        let description = self.shared.signer.describe()?;
+        if let Some(reason) = description.halted {
+            return Err(Halt::Other(format!("signer-halted: {reason}")));
+        }
+        let estimate = estimate(&mut self.node, self.target, self.limits)?;
+        let signer_left = description.buckets.first().map_or(Sats::ZERO, |outer| outer.left);
+        let seed = clock::random().map_err(|error| Halt::Other(error.to_string()))?;
+        let assembly = Assembly { fee_rate: estimate.rate, signer_left, seed };
+        match self.tell(Command::AssembleBatch { assembly }) {
+            // Those that wait for their account, or for a limit to refill, are not in doubt.
+            Err(Halt::Refused { refusal: Refusal::NothingToPay }) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Asks the signer, after it has witnessed the entry that authorises the batch.
+    fn have_signed(&mut self, batch: BatchId) -> Result<(), Halt> {
+        self.shared.witness.tell(&self.shared.signer)?;
+        let request = self.sign_request(batch)?;
+        match self.shared.signer.ask(&Request::Sign(request))? {
+            Response::Signed(signed) => {
+                let transaction = signed.transaction;
+                self.tell(Command::RecordSigned { batch, transaction })
+            }
+            Response::Refused { tag, detail } if tag.proves_unsigned() => {
+                tracing::warn!(%batch, %tag, detail, "the signer refused a batch");
+                self.tell(Command::RecordRefused { batch, tag })
+            }
+            other => Err(SignerFault::unexpected(&other).into()),
+        }
+    }
+
+    /// Segwit v0 coins prove their amounts by the transactions that made them, asked of the node.
+    fn sign_request(&mut self, batch: BatchId) -> Result<SignRequest, Halt> {
+        let pending = self.shared.core.read(move |state| {
+            let script = state.descriptor().ok()?.script(custody::event::Watched::External(0))?;
+            let inputs = state.batch(batch).ok()?.inputs.clone();
+            Some((script.is_p2tr(), inputs))
+        });
+        let (taproot, inputs) = pending.wait()?.ok_or(Refusal::BatchUnknown { batch })?;
+        let mut previous = Vec::new();
+        for input in inputs.into_iter().filter(|_| !taproot) {
+            previous.push((input, self.previous(&input)?));
+        }
+        let pending = self.shared.core.read(move |state| {
+            state.sign_request(batch, 0, &mut |wanted| {
+                let found = previous.iter().find(|(outpoint, _)| outpoint == wanted);
+                found.and_then(|(_, transaction)| transaction.clone())
+            })
+        });
+        Ok(pending.wait()??)
+    }
+
+    fn previous(&mut self, outpoint: &Outpoint) -> Result<Option<Transaction>, Halt> {
+        let txid = bitcoin::Txid::from_byte_array(outpoint.txid.0);
+        Ok(self.node.transaction(OutPoint::new(txid, outpoint.vout).txid)?)
+    }
+
+    fn send(&mut self, batch: BatchId, bytes: &[u8]) -> Result<(), Halt> {
+        match broadcast(&mut self.node, &decode(bytes)?)? {
+            Outcome::Sent(_) => self.tell(Command::RecordBroadcast { batch }),
+            Outcome::Refused(refusal) => {
+                Err(Halt::Other(format!("the node does not take {batch}: {refusal}")))
+            }
+        }
+    }
+
+    /// Restarted and crowded nodes forget transactions.
+    fn send_again(&mut self, bytes: &[u8]) -> Result<(), Halt> {
+        if clock::monotonic() < self.rebroadcast_at || bytes.is_empty() {
+            return Ok(());
+        }
+        if let Outcome::Refused(refusal) = broadcast(&mut self.node, &decode(bytes)?)? {
+            tracing::warn!(%refusal, "the node does not take a batch again");
+        }
+        Ok(())
+    }
+
+    fn tell(&self, command: Command) -> Result<(), Halt> {
+        self.shared.core.execute(command, |_, outcome| outcome).wait()??;
+        Ok(())
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Transaction, Halt> {
+    encode::deserialize(bytes).map_err(|error| Halt::Other(error.to_string()))
+}
+
+fn later(pause: Duration) -> Instant {
+    let now = clock::monotonic();
+    now.checked_add(pause).unwrap_or(now)
+}

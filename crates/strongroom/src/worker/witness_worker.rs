@@ -1,0 +1,40 @@
+use std::time::Duration;
+
+use signer_protocol::RefusalTag;
+
+use super::Shared;
+use crate::signer_client::SignerFault;
+
+/// Tells the signer's head witness each second how far the journal has come.
+pub(crate) struct WitnessWorker {
+    shared: Shared,
+}
+
+impl WitnessWorker {
+    pub(crate) const fn new(shared: Shared) -> Self {
+        Self { shared }
+    }
+
+    pub(crate) fn run(self) {
+        while !self.shared.ending.is_asked() {
+            let told = self.shared.witness.tell(&self.shared.signer);
+            self.shared.status.set("witness", reasons(told));
+            self.shared.ending.pause(Duration::from_secs(1));
+        }
+    }
+}
+
+fn reasons(told: Result<(), SignerFault>) -> Vec<String> {
+    match told {
+        Ok(()) => Vec::new(),
+        Err(SignerFault::Refused { tag, detail })
+            if matches!(tag, RefusalTag::JournalShrunk | RefusalTag::JournalForked) =>
+        {
+            // The signer has seen another journal than ours: what we would answer from now on
+            // contradicts what was answered before.
+            tracing::error!(%tag, detail, "the journal is not the one that the signer witnessed");
+            std::process::abort();
+        }
+        Err(fault) => vec![format!("head-not-witnessed: {fault}")],
+    }
+}
