@@ -92,6 +92,12 @@ impl DepositState {
         self.height().is_some()
     }
 
+    /// Whether it may be withdrawn.
+    #[must_use]
+    pub const fn is_withdrawable(&self) -> bool {
+        matches!(self, Self::Credited { matured: true, .. })
+    }
+
     /// Whether its coin is ours to spend.
     #[must_use]
     pub const fn counts_at_rest(&self) -> bool {

@@ -64,6 +64,15 @@ impl BatchState {
         }
     }
 
+    /// The height of its block, if it is in one.
+    #[must_use]
+    pub const fn height(&self) -> Option<BlockHeight> {
+        match self {
+            Self::Confirmed { height } | Self::Final { height, .. } => Some(*height),
+            Self::Built | Self::Signed | Self::Broadcast | Self::Dissolved | Self::Failed => None,
+        }
+    }
+
     /// Whether it may still change without a reorg.
     #[must_use]
     pub const fn is_live(&self) -> bool {

@@ -1,14 +1,13 @@
-//! The tables that lists are read from: accounts' addresses, deposits and withdrawals. Each row
-//! holds the domain's own object in Borsh, so that a list shows exactly what the core would say of
-//! each of its objects; only what is searched by has a column.
+//! The tables that lists are read from: which deposits, withdrawals and addresses an account has,
+//! and in which order. What each of them is now is asked of the core, so that a list never
+//! contradicts it.
 //!
 //! The projection replays the domain itself: it owns a second state, which also makes it the place
 //! where snapshots are taken without stalling the core.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use borsh::BorshDeserialize;
-use custody::{Custody, Deposit, Event, Touched, Withdrawal};
+use custody::{Custody, Event, Touched};
 use primitives::{AccountId, Outpoint, WithdrawalId};
 use rusqlite::{Row, Transaction, params};
 
@@ -45,11 +44,11 @@ impl Projection for Learner {
 
     fn create(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         transaction.execute_batch(
-            "CREATE TABLE deposit (outpoint TEXT PRIMARY KEY, account TEXT, at INTEGER NOT NULL,
-                 body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+            "CREATE TABLE deposit (outpoint TEXT PRIMARY KEY, account TEXT, at INTEGER NOT NULL)
+                 STRICT, WITHOUT ROWID;
              CREATE INDEX deposit_by_account ON deposit (account, at, outpoint);
              CREATE TABLE withdrawal (id TEXT PRIMARY KEY, account TEXT NOT NULL,
-                 at INTEGER NOT NULL, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+                 at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
              CREATE INDEX withdrawal_by_account ON withdrawal (account, at, id);
              CREATE TABLE address (account TEXT NOT NULL, place INTEGER NOT NULL,
                  script BLOB NOT NULL, PRIMARY KEY (account, place)) STRICT, WITHOUT ROWID;",
@@ -86,20 +85,20 @@ fn write(
     state: &Custody,
     touched: &Touched,
 ) -> Result<(), ProjectionError> {
-    let insert = "INSERT OR REPLACE INTO deposit (outpoint, account, at, body) VALUES (?, ?, ?, ?)";
+    let insert = "INSERT OR REPLACE INTO deposit (outpoint, account, at) VALUES (?, ?, ?)";
     for outpoint in &touched.deposits {
         let Some(deposit) = state.deposit(outpoint) else { continue };
         let account = deposit.account.map(|account| account.to_string());
         let at = i64::try_from(deposit.seen_at.to_millis())?;
-        let row = params![outpoint.to_string(), account, at, borsh::to_vec(deposit)?];
+        let row = params![outpoint.to_string(), account, at];
         transaction.prepare_cached(insert)?.execute(row)?;
     }
-    let insert = "INSERT OR REPLACE INTO withdrawal (id, account, at, body) VALUES (?, ?, ?, ?)";
+    let insert = "INSERT OR REPLACE INTO withdrawal (id, account, at) VALUES (?, ?, ?)";
     for id in &touched.withdrawals {
         let Ok(withdrawal) = state.withdrawal(*id) else { continue };
         let at = i64::try_from(withdrawal.requested_at.to_millis())?;
         let account = withdrawal.account.to_string();
-        let row = params![id.to_string(), account, at, borsh::to_vec(withdrawal)?];
+        let row = params![id.to_string(), account, at];
         transaction.prepare_cached(insert)?.execute(row)?;
     }
     Ok(())
@@ -116,9 +115,9 @@ pub struct PageMark {
 
 /// One page of a list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<K, T> {
+pub struct Page<K> {
     /// The rows.
-    pub rows: Vec<(K, T)>,
+    pub rows: Vec<K>,
     /// Where the next page begins, if there is one.
     pub next: Option<PageMark>,
     /// The last journal entry that this page shows.
@@ -156,8 +155,8 @@ impl ReadModel {
         account: AccountId,
         after: Option<&PageMark>,
         limit: usize,
-    ) -> Result<Page<WithdrawalId, Withdrawal>, Fault> {
-        let sql = "SELECT at, id, body FROM withdrawal WHERE account = ?1 AND (at, id) < (?2, ?3)
+    ) -> Result<Page<WithdrawalId>, Fault> {
+        let sql = "SELECT at, id FROM withdrawal WHERE account = ?1 AND (at, id) < (?2, ?3)
              ORDER BY at DESC, id DESC LIMIT ?4";
         self.page(sql, account, after, limit)
     }
@@ -172,8 +171,8 @@ impl ReadModel {
         account: AccountId,
         after: Option<&PageMark>,
         limit: usize,
-    ) -> Result<Page<Outpoint, Deposit>, Fault> {
-        let sql = "SELECT at, outpoint, body FROM deposit
+    ) -> Result<Page<Outpoint>, Fault> {
+        let sql = "SELECT at, outpoint FROM deposit
              WHERE account = ?1 AND (at, outpoint) < (?2, ?3)
              ORDER BY at DESC, outpoint DESC LIMIT ?4";
         self.page(sql, account, after, limit)
@@ -201,13 +200,13 @@ impl ReadModel {
         })
     }
 
-    fn page<K: std::str::FromStr, T: BorshDeserialize>(
+    fn page<K: std::str::FromStr>(
         &self,
         sql: &str,
         account: AccountId,
         after: Option<&PageMark>,
         limit: usize,
-    ) -> Result<Page<K, T>, Fault> {
+    ) -> Result<Page<K>, Fault> {
         let limit = limit.clamp(1, PAGE_MAX);
         // One more than asked tells whether there is another page.
         let fetched = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
@@ -216,29 +215,21 @@ impl ReadModel {
             let mut query = transaction.prepare_cached(sql)?;
             let found =
                 query.query_map(params![account.to_string(), at, key, fetched], read_row)?;
-            let mut found: Vec<(PageMark, K, T)> = found.collect::<Result<_, _>>()?;
+            let mut found: Vec<(PageMark, K)> = found.collect::<Result<_, _>>()?;
             let more = found.len() > limit;
             found.truncate(limit);
-            let next = found.last().filter(|_| more).map(|(mark, ..)| mark.clone());
-            let rows = found.into_iter().map(|(_, key, body)| (key, body)).collect();
+            let next = found.last().filter(|_| more).map(|(mark, _)| mark.clone());
+            let rows = found.into_iter().map(|(_, key)| key).collect();
             Ok(Page { rows, next, applied })
         })
     }
 }
 
-fn read_row<K: std::str::FromStr, T: BorshDeserialize>(
-    row: &Row<'_>,
-) -> rusqlite::Result<(PageMark, K, T)> {
-    let damaged = |column, what: &str| {
-        let error = std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
-        rusqlite::Error::FromSqlConversionFailure(
-            column,
-            rusqlite::types::Type::Blob,
-            Box::new(error),
-        )
-    };
-    let (at, key, body): (i64, String, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    let parsed = key.parse().map_err(|_| damaged(1, "a key that is none"))?;
-    let body = borsh::from_slice(&body).map_err(|_| damaged(2, "a body that is none"))?;
-    Ok((PageMark { at, key }, parsed, body))
+fn read_row<K: std::str::FromStr>(row: &Row<'_>) -> rusqlite::Result<(PageMark, K)> {
+    let (at, key): (i64, String) = (row.get(0)?, row.get(1)?);
+    let parsed = key.parse().map_err(|_| {
+        let found = std::io::Error::other(format!("`{key}` is no id"));
+        rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, found.into())
+    })?;
+    Ok((PageMark { at, key }, parsed))
 }

@@ -1,9 +1,16 @@
 //! The configuration file: TOML, every key known, no secret inside. Amounts are whole satoshis and
 //! times whole seconds; each key names its unit. Reference: `docs/reference/configuration.md`.
 
-use std::{net::SocketAddr, path::{Path, PathBuf}};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
-use custody::{Params, deposit::finality::{ConfirmationTable, FinalityModel}, descriptor::HotDescriptor};
+use custody::{
+    Params,
+    deposit::finality::{ConfirmationTable, FinalityModel},
+    descriptor::HotDescriptor,
+};
 use primitives::{BlockRef, FeeRate, Network, Sats, Seconds};
 use serde::Deserialize;
 use signer_protocol::Description;
@@ -316,7 +323,10 @@ impl Config {
         let token = std::fs::read_to_string(path).map_err(file)?.trim().to_owned();
         if token.len() < 32 {
             let reason = "the token has fewer than 32 characters; `openssl rand -hex 32` makes one";
-            return Err(ConfigFault::Value { key: "operator.token_file", reason: reason.to_owned() });
+            return Err(ConfigFault::Value {
+                key: "operator.token_file",
+                reason: reason.to_owned(),
+            });
         }
         Ok(token)
     }

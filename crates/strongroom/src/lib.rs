@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod edge;
 pub mod replica;
 pub mod signer_client;
 pub mod status;

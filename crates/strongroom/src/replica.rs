@@ -14,9 +14,7 @@ use std::{
 };
 
 use custody::{Custody, Event, STATE_VERSION};
-use store::{
-    Entry, Fault, Identity, Journal, Learner, Position, ReadModel, SnapshotStore, Views,
-};
+use store::{Entry, Fault, Identity, Journal, Learner, Position, ReadModel, SnapshotStore, Views};
 use tokio::sync::Notify;
 
 /// Entries between two snapshots.
@@ -146,9 +144,9 @@ impl Writer {
             return;
         }
         let state = self.learner.state();
-        let written = self.snapshots.write(STATE_VERSION, &self.position, |mut file| {
-            state.write_to(&mut file)
-        });
+        let written = self
+            .snapshots
+            .write(STATE_VERSION, &self.position, |mut file| state.write_to(&mut file));
         match written {
             Ok(written) => {
                 self.last_snapshot = self.position.size();

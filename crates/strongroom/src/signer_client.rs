@@ -21,7 +21,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[non_exhaustive]
 pub enum SignerFault {
     /// The socket cannot be reached, or the connection broke. What was asked may have happened.
-    #[error("signer at {socket}: {source}; is strongroom-signer running, and may this user open its socket?")]
+    #[error(
+        "signer at {socket}: {source}; is strongroom-signer running, and may this user open its socket?"
+    )]
     Unreachable {
         /// Its path.
         socket: PathBuf,
@@ -92,8 +94,7 @@ impl SignerClient {
             }
             *held = None;
         }
-        let unreachable =
-            |source| SignerFault::Unreachable { socket: self.socket.clone(), source };
+        let unreachable = |source| SignerFault::Unreachable { socket: self.socket.clone(), source };
         let mut stream = connect(&self.socket).map_err(unreachable)?;
         let response = exchange(&mut stream, &frame).map_err(unreachable)?;
         *held = Some(stream);

@@ -80,7 +80,8 @@ fn an_altered_body_is_named_by_its_entry() {
     let place = Place::closed(40);
     alter(&place, 17, 60);
     let text = report(&place, &[]).verdict.to_string();
-    let said = "bad-entry: entry 17 was altered: the entry after it carries the hash of other bytes";
+    let said =
+        "bad-entry: entry 17 was altered: the entry after it carries the hash of other bytes";
     assert_eq!(text, said);
 }
 
@@ -261,12 +262,8 @@ fn any_path_can_be_verified() {
     let mut journal = SqliteJournal::create(&path, identity()).unwrap();
     grow(&mut journal, 5);
     drop(journal);
-    let audit = Audit {
-        path,
-        scratch: folder.path().to_owned(),
-        identity: None,
-        witnessed: Vec::new(),
-    };
+    let audit =
+        Audit { path, scratch: folder.path().to_owned(), identity: None, witnessed: Vec::new() };
     let found = verify(&audit).unwrap();
     assert_eq!((found.verdict, found.size), (Verdict::Whole, 5));
 }

@@ -83,8 +83,10 @@ impl Place {
     /// Every file of the folder with its bytes.
     pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let files = std::fs::read_dir(self.folder.path()).unwrap();
-        let mut files: Vec<_> =
-            files.map(|file| file.unwrap().path()).map(|path| (path.clone(), read(&path))).collect();
+        let mut files: Vec<_> = files
+            .map(|file| file.unwrap().path())
+            .map(|path| (path.clone(), read(&path)))
+            .collect();
         files.sort();
         files
     }

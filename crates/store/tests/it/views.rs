@@ -1,7 +1,5 @@
 use rusqlite::Transaction;
-use store::{
-    Entry, Identity, Journal, MemoryJournal, Projection, ProjectionError, Readers, Views,
-};
+use store::{Entry, Identity, Journal, MemoryJournal, Projection, ProjectionError, Readers, Views};
 
 use crate::{
     conformance::entries_from,
@@ -240,7 +238,8 @@ fn a_reader_sees_one_moment_while_the_writer_goes_on() {
 fn a_reader_cannot_write() {
     let place = Place::new();
     let views = open(&place, vec![Counts::named("a")]);
-    let fault = views.readers(1).read(|transaction, _| transaction.execute("DELETE FROM cursor", []));
+    let fault =
+        views.readers(1).read(|transaction, _| transaction.execute("DELETE FROM cursor", []));
     assert_eq!(fault.unwrap_err().id(), "sqlite-failed");
 }
 

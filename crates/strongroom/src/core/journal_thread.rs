@@ -47,7 +47,8 @@ fn append(
     events: &[(Timestamp, Event)],
     witness: &Arc<Witness>,
 ) -> Result<Vec<Entry>, String> {
-    let records: Result<Vec<Record>, _> = events.iter().map(|(at, event)| record(*at, event)).collect();
+    let records: Result<Vec<Record>, _> =
+        events.iter().map(|(at, event)| record(*at, event)).collect();
     let records = records.map_err(|error| error.to_string())?;
     let appended = journal.append(first_seq, &records).map_err(|fault| fault.to_string())?;
     witness.extend(&appended.leaves)?;

@@ -14,9 +14,7 @@ use std::{
 use custody::{Custody, Event, STATE_VERSION};
 use primitives::DeploymentId;
 use signer_protocol::{TreeHead, merkle::Frontier};
-use store::{
-    Entry, Fault, Identity, Journal, Opening, Position, SnapshotStore, SqliteJournal,
-};
+use store::{Entry, Fault, Identity, Journal, Opening, Position, SnapshotStore, SqliteJournal};
 
 use super::{Core, QUEUE_MAX, Running, journal_thread, turn, witness::Witness};
 use crate::replica::{Replica, Writer};
@@ -59,7 +57,9 @@ pub enum OpenFault {
     #[error(transparent)]
     Store(#[from] Fault),
     /// There is no journal, and the signer remembers one.
-    #[error("no journal at {path}, but the signer has witnessed {size} entries of it: restore the journal; see the runbook `journal-lost`")]
+    #[error(
+        "no journal at {path}, but the signer has witnessed {size} entries of it: restore the journal; see the runbook `journal-lost`"
+    )]
     JournalMissing {
         /// Where it should be.
         path: PathBuf,
@@ -195,8 +195,7 @@ fn replay(
     let witnessed_size = options.witnessed.map_or(0, |head| head.size);
     // The proof for the next head begins where the signer stands, which may lie before a snapshot.
     let known = if witnessed_size < position.size() { None } else { Some(position) };
-    let mut witnessed =
-        known.map_or_else(Frontier::new, |position| position.frontier().clone());
+    let mut witnessed = known.map_or_else(Frontier::new, |position| position.frontier().clone());
     let mut since = Vec::new();
     let mut result = Ok(());
     let from = witnessed.size().saturating_add(1);
@@ -206,10 +205,9 @@ fn replay(
                 since.push(entry.leaf);
                 return Ok(());
             }
-            witnessed.push(entry.leaf).map_err(|error| OpenFault::Entry {
-                seq: entry.seq,
-                reason: error.to_string(),
-            })
+            witnessed
+                .push(entry.leaf)
+                .map_err(|error| OpenFault::Entry { seq: entry.seq, reason: error.to_string() })
         });
         if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;

@@ -110,7 +110,9 @@ impl ChainWorker {
         while !self.shared.ending.is_asked() {
             let command = match self.follower.next(tip)? {
                 Step::Idle => return Ok(()),
-                Step::Connect { block, at } => Command::ConnectBlock { at, block: Arc::clone(&block) },
+                Step::Connect { block, at } => {
+                    Command::ConnectBlock { at, block: Arc::clone(&block) }
+                }
                 Step::Disconnect(block) => {
                     tracing::warn!(%block, "the chain was replaced below this block");
                     Command::DisconnectBlock { block }

@@ -6,7 +6,10 @@ use chain::{
     fees::{FeeLimits, TargetBlocks, estimate},
     node::Node,
 };
-use custody::{Command, Refusal, payout::{Assembly, BatchState}};
+use custody::{
+    Command, Refusal,
+    payout::{Assembly, BatchState},
+};
 use primitives::{BatchId, FeeRate, Outpoint, Sats};
 use signer_protocol::{Request, Response, SignRequest};
 

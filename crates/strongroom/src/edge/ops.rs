@@ -1,0 +1,378 @@
+//! `/ops/v1`: what operators may ask. Temporary: one token stands for one operator until passkeys
+//! and roles replace it.
+
+use std::sync::Arc;
+
+use access::{Principal, Scope, Scopes};
+use axum::{
+    Json, Router,
+    extract::{Path, Request, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use custody::{Command, Custody, Refusal, books, incident::Stop, withdrawal::OperatorId};
+use primitives::{AccountId, KeyId, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Edge, Problem,
+    recognise::{BODY_MAX, Raw},
+    v1::{WithdrawalView, view_withdrawal},
+};
+
+/// The one operator behind the temporary token.
+const OPERATOR: OperatorId = OperatorId(1);
+
+pub(super) mod paths {
+    //! For the generated OpenAPI document.
+    pub(in crate::edge) use super::{
+        __path_approve, __path_deny, __path_freeze, __path_open_account, __path_overview,
+        __path_register_key, __path_resume, __path_revoke_key, __path_stop, __path_thaw,
+    };
+}
+
+pub(super) fn router() -> Router<Arc<Edge>> {
+    Router::new()
+        .route("/ops/v1/overview", get(overview))
+        .route("/ops/v1/accounts", post(open_account))
+        .route("/ops/v1/accounts/{id}/freeze", post(freeze))
+        .route("/ops/v1/accounts/{id}/thaw", post(thaw))
+        .route("/ops/v1/keys", post(register_key))
+        .route("/ops/v1/keys/{key}/revoke", post(revoke_key))
+        .route("/ops/v1/withdrawals/{id}/approve", post(approve))
+        .route("/ops/v1/withdrawals/{id}/deny", post(deny))
+        .route("/ops/v1/releases/{stop}/stop", post(stop))
+        .route("/ops/v1/releases/{stop}/resume", post(resume))
+}
+
+impl Edge {
+    /// Reads a request of an operator.
+    async fn operator(&self, request: Request) -> Result<Raw, Problem> {
+        let raw = Raw::read(request, BODY_MAX).await?;
+        let token = raw.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        if token.is_some_and(|token| Self::token_hash(token) == self.operator_token) {
+            return Ok(raw);
+        }
+        let detail = "send `Authorization: Bearer` and the temporary operator token".to_owned();
+        Err(Problem::new("operator-unknown", 401, detail))
+    }
+
+    /// Has a command decided that has nothing to show but the journal's entry.
+    async fn order(&self, command: Command) -> Result<Json<Done>, Problem> {
+        let pending = self.core.execute(command, |state, outcome| outcome.map(|()| state.seq()));
+        Ok(Json(Done { journal_seq: pending.answer().await?? }))
+    }
+}
+
+/// It is done and durable.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Done {
+    /// The journal's last entry.
+    journal_seq: u64,
+}
+
+/// An account that was opened.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Opened {
+    account: String,
+    journal_seq: u64,
+}
+
+/// Opens an account.
+#[utoipa::path(post, path = "/ops/v1/accounts",
+    params(("Idempotency-Key" = String, Header, description = "same key, same account")),
+    responses((status = 201, body = Opened), (status = "4XX", body = Problem)))]
+async fn open_account(
+    State(edge): State<Arc<Edge>>,
+    request: Request,
+) -> Result<(StatusCode, Json<Opened>), Problem> {
+    let raw = edge.operator(request).await?;
+    let Some(key) = raw.idempotency("operator")? else {
+        let detail = "send an Idempotency-Key: the same key gives the same account".to_owned();
+        return Err(Problem::new("idempotency-key-missing", 428, detail));
+    };
+    let command = Command::OpenAccount { idempotency: Some(key) };
+    let pending = edge.core.execute(command, move |state, outcome| {
+        outcome?;
+        let made = state.idempotent(Some(&key))?.and_then(AccountId::from_number);
+        let account = made.ok_or(Refusal::NumbersExhausted { what: "accounts" })?;
+        Ok::<_, Refusal>(Opened { account: account.to_string(), journal_seq: state.seq() })
+    });
+    Ok((StatusCode::CREATED, Json(pending.answer().await??)))
+}
+
+/// A key to be registered.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyRequest {
+    /// The Ed25519 public key, `key_` and 64 hexadecimal digits.
+    key: String,
+    /// Whose, `acct_…`; absent for the exchange's own trading service.
+    account: Option<String>,
+    /// `read`, `trade`, `withdraw`, `settle`.
+    scopes: Vec<String>,
+    /// When it ends, in seconds since 1970.
+    expires_at: Option<u64>,
+}
+
+/// Lets a key be used.
+#[utoipa::path(post, path = "/ops/v1/keys", request_body = KeyRequest,
+    responses((status = 200, body = Done), (status = "4XX", body = Problem)))]
+async fn register_key(
+    State(edge): State<Arc<Edge>>,
+    request: Request,
+) -> Result<Json<Done>, Problem> {
+    let body: KeyRequest = edge.operator(request).await?.json()?;
+    let wrong = |field: &str, error: &dyn std::fmt::Display| {
+        Problem::unreadable(format!("{field}: {error}"))
+    };
+    let key: KeyId = body.key.parse().map_err(|error| wrong("key", &error))?;
+    let principal = match &body.account {
+        Some(account) => {
+            Principal::Account(account.parse().map_err(|error| wrong("account", &error))?)
+        }
+        None => Principal::Service,
+    };
+    let mut scopes = Scopes::NONE;
+    for name in &body.scopes {
+        let scope = Scope::from_name(name);
+        scopes = scopes.with(scope.ok_or_else(|| wrong("scopes", &format!("no scope `{name}`")))?);
+    }
+    let expires = body.expires_at.map(Timestamp::parse_seconds).transpose();
+    let expires = expires.map_err(|error| wrong("expires_at", &error))?;
+    let command = Command::RegisterKey { key, principal, scopes, expires };
+    edge.order_key(command, key).await
+}
+
+/// Lets a key be used no longer, effective at once for requests under way.
+#[utoipa::path(post, path = "/ops/v1/keys/{key}/revoke", params(("key" = String, Path)),
+    responses((status = 200, body = Done), (status = "4XX", body = Problem)))]
+async fn revoke_key(
+    State(edge): State<Arc<Edge>>,
+    Path(key): Path<String>,
+    request: Request,
+) -> Result<Json<Done>, Problem> {
+    edge.operator(request).await?;
+    let key = key.parse().map_err(|_| Problem::unreadable(format!("no key {key}")))?;
+    edge.order_key(Command::RevokeKey { key }, key).await
+}
+
+impl Edge {
+    /// Has a command about a key decided, and lets the edge's threads know the key as it then is.
+    async fn order_key(&self, command: Command, key: KeyId) -> Result<Json<Done>, Problem> {
+        let pending = self.core.execute(command, move |state, outcome| {
+            outcome.map(|()| (state.seq(), state.key(&key).copied()))
+        });
+        let (journal_seq, key) = pending.answer().await??;
+        self.keys.update(key);
+        Ok(Json(Done { journal_seq }))
+    }
+}
+
+fn parse_account(id: &str) -> Result<AccountId, Problem> {
+    id.parse().map_err(|_| Problem::new("account-unknown", 404, format!("no account {id}")))
+}
+
+/// Lets nothing leave an account.
+#[utoipa::path(post, path = "/ops/v1/accounts/{id}/freeze", params(("id" = String, Path)),
+    responses((status = 200, body = Done), (status = "4XX", body = Problem)))]
+async fn freeze(
+    State(edge): State<Arc<Edge>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<Done>, Problem> {
+    edge.operator(request).await?;
+    edge.order(Command::FreezeAccount { account: parse_account(&id)?, by: OPERATOR }).await
+}
+
+/// Lifts the freeze of an account.
+#[utoipa::path(post, path = "/ops/v1/accounts/{id}/thaw", params(("id" = String, Path)),
+    responses((status = 200, body = Done), (status = "4XX", body = Problem)))]
+async fn thaw(
+    State(edge): State<Arc<Edge>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<Done>, Problem> {
+    edge.operator(request).await?;
+    edge.order(Command::ThawAccount { account: parse_account(&id)?, by: OPERATOR }).await
+}
+
+/// Approves a withdrawal in review.
+#[utoipa::path(post, path = "/ops/v1/withdrawals/{id}/approve", params(("id" = String, Path)),
+    responses((status = 200, body = WithdrawalView), (status = "4XX", body = Problem)))]
+async fn approve(
+    State(edge): State<Arc<Edge>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<WithdrawalView>, Problem> {
+    edge.operator(request).await?;
+    let withdrawal = super::v1::parse_id(&id)?;
+    edge.review(Command::ApproveWithdrawal { withdrawal, by: OPERATOR }, withdrawal).await
+}
+
+/// Denies a withdrawal in review.
+#[utoipa::path(post, path = "/ops/v1/withdrawals/{id}/deny", params(("id" = String, Path)),
+    responses((status = 200, body = WithdrawalView), (status = "4XX", body = Problem)))]
+async fn deny(
+    State(edge): State<Arc<Edge>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<WithdrawalView>, Problem> {
+    edge.operator(request).await?;
+    let withdrawal = super::v1::parse_id(&id)?;
+    edge.review(Command::DenyWithdrawal { withdrawal, by: OPERATOR }, withdrawal).await
+}
+
+impl Edge {
+    async fn review(
+        &self,
+        command: Command,
+        id: primitives::WithdrawalId,
+    ) -> Result<Json<WithdrawalView>, Problem> {
+        let network = self.network;
+        let pending = self.core.execute(command, move |state, outcome| {
+            outcome?;
+            Ok::<_, Refusal>(view_withdrawal(state, network, id, state.withdrawal(id)?))
+        });
+        Ok(Json(pending.answer().await??))
+    }
+}
+
+fn parse_stop(id: &str) -> Result<Stop, Problem> {
+    let stop = Stop::ALL.into_iter().find(|stop| stop.id() == id);
+    stop.ok_or_else(|| Problem::unreadable(format!("no reason to stop is called `{id}`")))
+}
+
+/// Stops all releases: nothing is signed or broadcast any more.
+#[utoipa::path(post, path = "/ops/v1/releases/{stop}/stop", params(("stop" = String, Path)),
+    responses((status = 200, body = Done), (status = "4XX", body = Problem)))]
+async fn stop(
+    State(edge): State<Arc<Edge>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<Done>, Problem> {
+    edge.operator(request).await?;
+    edge.order(Command::StopReleases { stop: parse_stop(&id)? }).await
+}
+
+/// Lifts one reason to stop.
+#[utoipa::path(post, path = "/ops/v1/releases/{stop}/resume", params(("stop" = String, Path)),
+    responses((status = 200, body = Done), (status = "4XX", body = Problem)))]
+async fn resume(
+    State(edge): State<Arc<Edge>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<Done>, Problem> {
+    edge.operator(request).await?;
+    edge.order(Command::ResumeReleases { stop: parse_stop(&id)?, by: OPERATOR }).await
+}
+
+/// The house at one moment, in satoshis.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Overview {
+    /// This interface is temporary: one token, one operator.
+    operator_token: &'static str,
+    journal_seq: u64,
+    /// Entries that the signer has witnessed last.
+    views_seq: u64,
+    /// The newest block: height and hash.
+    tip_height: Option<u32>,
+    tip_hash: Option<String>,
+    accounts: usize,
+    /// What customers own: available and held.
+    customers_sat: u64,
+    /// Every ledger account of the house, by name.
+    house: std::collections::BTreeMap<String, u64>,
+    /// The hot tier's coins: number and sum.
+    coins: usize,
+    coins_sat: u64,
+    /// Whether books balance and coins equal books; else what is broken.
+    invariants: String,
+    /// Why nothing is released.
+    stops: Vec<String>,
+    not_ready: Vec<String>,
+    incidents: usize,
+    /// The signer's buckets, and whether it is halted.
+    signer: SignerView,
+}
+
+/// The signer, as it describes itself now.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(super) struct SignerView {
+    reachable: bool,
+    halted: Option<String>,
+    /// Whether it runs without a witness of its own.
+    evaluation_grade: bool,
+    buckets: Vec<BucketView>,
+    signed_total_sat: u64,
+    signed_transactions: u64,
+}
+
+/// One of the signer's buckets.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BucketView {
+    name: String,
+    capacity_sat: u64,
+    left_sat: u64,
+    refill_per_hour_sat: u64,
+}
+
+/// The house at one moment: books, coins, stops and the signer's limits.
+#[utoipa::path(get, path = "/ops/v1/overview",
+    responses((status = 200, body = Overview), (status = "4XX", body = Problem)))]
+async fn overview(
+    State(edge): State<Arc<Edge>>,
+    request: Request,
+) -> Result<Json<Overview>, Problem> {
+    edge.operator(request).await?;
+    let mut overview = edge.core.read(look).answer().await?;
+    overview.views_seq = edge.replica.applied();
+    overview.not_ready = edge.status.reasons();
+    let signer = Arc::clone(&edge.signer);
+    let described = tokio::task::spawn_blocking(move || signer.describe()).await;
+    if let Ok(Ok(description)) = described {
+        let buckets = description.buckets.into_iter().map(|bucket| BucketView {
+            name: bucket.name,
+            capacity_sat: bucket.capacity.to_sat(),
+            left_sat: bucket.left.to_sat(),
+            refill_per_hour_sat: bucket.refill_per_hour.to_sat(),
+        });
+        overview.signer = SignerView {
+            reachable: true,
+            halted: description.halted,
+            evaluation_grade: description.evaluation_grade,
+            buckets: buckets.collect(),
+            signed_total_sat: description.signed_total.to_sat(),
+            signed_transactions: description.signed_transactions,
+        };
+    }
+    Ok(Json(overview))
+}
+
+fn look(state: &Custody) -> Overview {
+    let house = books::CHART.iter().map(|(code, name)| {
+        ((*name).to_owned(), state.ledger().balance(books::house(*code)).to_sat())
+    });
+    let coins = state.coins().iter().map(|(_, coin)| coin.value.to_sat());
+    let tip = state.chain_state().map(|chain| chain.tip);
+    Overview {
+        operator_token: "temporary: one token stands for one operator until passkeys replace it",
+        journal_seq: state.seq(),
+        views_seq: 0,
+        tip_height: tip.map(|tip| tip.height.0),
+        tip_hash: tip.map(|tip| tip.hash.to_string()),
+        accounts: state.accounts(),
+        customers_sat: state.customers_total().map_or(0, primitives::Sats::to_sat),
+        house: house.collect(),
+        coins: state.coins().len(),
+        coins_sat: coins.fold(0, u64::saturating_add),
+        invariants: state
+            .check_invariants()
+            .map_or_else(|broken| broken.to_string(), |()| "hold".to_owned()),
+        stops: state.stops().map(|stop| stop.id().to_owned()).collect(),
+        not_ready: Vec::new(),
+        incidents: state.incidents().len(),
+        signer: SignerView::default(),
+    }
+}
