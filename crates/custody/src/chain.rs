@@ -38,6 +38,8 @@ pub struct Connected {
 pub struct ChainState {
     /// The newest block.
     pub tip: BlockRef,
+    /// The block before the oldest of [`ChainState::recent`], which cannot be taken back.
+    pub base: BlockRef,
     /// The last blocks, oldest first.
     pub recent: VecDeque<Connected>,
     /// The height of the tip that a reorg under way gave up.
@@ -48,7 +50,13 @@ pub struct ChainState {
 
 impl ChainState {
     pub(crate) const fn new(start: BlockRef) -> Self {
-        Self { tip: start, recent: VecDeque::new(), reorg_from: None, reorg_reported: false }
+        Self {
+            tip: start,
+            base: start,
+            recent: VecDeque::new(),
+            reorg_from: None,
+            reorg_reported: false,
+        }
     }
 
     /// Blocks that the reorg under way has taken back below the old tip.

@@ -110,11 +110,10 @@ impl Coins {
     }
 
     pub(crate) fn reserve(&mut self, outpoint: Outpoint, batch: BatchId) -> Result<(), String> {
-        if let Some(other) = self.reserved.insert(outpoint, batch) {
-            let planted = crate::planted::active(crate::planted::Bug::CoinReservedTwice);
-            if other != batch && !planted {
-                return Err(format!("coin {outpoint} is reserved by {other} already"));
-            }
+        if let Some(other) = self.reserved.insert(outpoint, batch)
+            && !crate::planted::active(crate::planted::Bug::CoinReservedTwice)
+        {
+            return Err(format!("coin {outpoint} is reserved by {other} already"));
         }
         self.index(outpoint);
         Ok(())

@@ -98,6 +98,16 @@ impl DepositState {
         matches!(self, Self::Credited { matured: true, .. })
     }
 
+    /// Whether it is in no block, and nothing in the chain makes it impossible.
+    #[must_use]
+    pub const fn is_possible(&self) -> bool {
+        match self {
+            Self::Detected => true,
+            Self::Adrift { conflict, .. } | Self::Orphaned { conflict } => conflict.is_none(),
+            Self::Confirming { .. } | Self::Credited { .. } | Self::Suspense { .. } => false,
+        }
+    }
+
     /// Whether its coin is ours to spend.
     #[must_use]
     pub const fn counts_at_rest(&self) -> bool {

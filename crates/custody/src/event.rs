@@ -179,6 +179,9 @@ events! {
     29 v 1 IncidentOpened,
     /// A recognised caller was refused.
     30 v 1 RefusalRecorded,
+    /// A withdrawal can never be paid, since its pin was finally spent elsewhere; its hold is
+    /// voided.
+    31 v 1 WithdrawalFailed,
 }
 
 body! {
@@ -467,6 +470,13 @@ body! {
         command: String,
         /// The rule that said no.
         rule: String,
+    }
+}
+body! {
+    /// See [`Event::WithdrawalFailed`].
+    WithdrawalFailed {
+        /// The withdrawal.
+        withdrawal: WithdrawalId,
     }
 }
 body! {

@@ -17,8 +17,10 @@ use crate::event::{Change, Payout};
 
 mod apply;
 pub mod build;
+mod choose;
 mod decide;
 pub mod psbt;
+pub mod purse;
 
 pub use decide::Assembly;
 

@@ -208,14 +208,14 @@ pub enum Refusal {
     /// Nothing to pay.
     #[error("no withdrawal is ready to be paid")]
     NothingToPay,
-    /// The hot tier cannot pay now.
+    /// The hot tier cannot pay now, or the signer may not.
     #[error(
-        "the hot tier has {spendable} in coins that may be spent, {needed} are needed; replenish it or wait for confirmations"
+        "{needed} and the network's fee do not fit into the {spendable} that hot coins and signer allow now; replenish the hot tier, or wait for confirmations or for the signer's limit"
     )]
     CoinsInsufficient {
-        /// Payouts and fee.
+        /// The first payout that does not fit.
         needed: Sats,
-        /// What may be spent.
+        /// What coins and signer allow, whichever is less.
         spendable: Sats,
     },
     /// The network asks for more than the operator pays.

@@ -78,6 +78,12 @@ pub struct Custody {
     pub(crate) cooling: BTreeSet<(Timestamp, WithdrawalId)>,
     #[borsh(skip)]
     pub(crate) expiring: BTreeSet<(Timestamp, WithdrawalId)>,
+    /// Withdrawals that no signature ever carried, by their account.
+    #[borsh(skip)]
+    pub(crate) open: BTreeSet<(AccountId, WithdrawalId)>,
+    /// Queued withdrawals that were signed before, by their pin.
+    #[borsh(skip)]
+    pub(crate) pinned: BTreeSet<(Outpoint, WithdrawalId)>,
     #[borsh(skip)]
     pub(crate) touched: Touched,
 }
@@ -165,6 +171,7 @@ impl Custody {
             Event::ReleasesStopped(event) => self.apply_releases_stopped(event),
             Event::ReleasesResumed(event) => self.apply_releases_resumed(event),
             Event::IncidentOpened(event) => self.apply_incident_opened(event),
+            Event::WithdrawalFailed(event) => self.apply_withdrawal_failed(event),
             Event::RefusalRecorded(_) => {
                 self.refusals = self.refusals.saturating_add(1);
                 Ok(())
@@ -436,11 +443,10 @@ impl Custody {
 
     /// Withdrawals of an account that no signature ever carried.
     pub(crate) fn open_withdrawals(&self, account: AccountId) -> Vec<(WithdrawalId, &Withdrawal)> {
-        let open = self.expiring.iter().filter_map(|(_, id)| {
-            let withdrawal = self.withdrawals.get(id)?;
-            (withdrawal.account == account).then_some((*id, withdrawal))
-        });
-        open.collect()
+        let first = WithdrawalId::new(account, [0; 32]);
+        let last = WithdrawalId::new(account, [0xff; 32]);
+        let open = self.open.range((account, first)..=(account, last));
+        open.filter_map(|(_, id)| Some((*id, self.withdrawals.get(id)?))).collect()
     }
 
     pub(crate) fn tip_height(&self) -> BlockHeight {

@@ -21,25 +21,31 @@ pub(crate) struct Pragma {
     pub(crate) answer: &'static str,
 }
 
-/// Opens `path` and sets `pragmas` in order. SQLite ignores a pragma that it cannot follow without
-/// an error, so each one is read back when all are set.
+/// Opens `path` and sets `pragmas`.
 pub(crate) fn open(path: &Path, flags: OpenFlags, pragmas: &[Pragma]) -> Result<Connection, Fault> {
     check_version()?;
-    let failed = sqlite("opening", path);
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(&failed)?;
+    let connection = Connection::open_with_flags(path, flags).map_err(sqlite("opening", path))?;
+    set(&connection, path, pragmas)?;
+    Ok(connection)
+}
+
+/// Sets `pragmas` in order. SQLite ignores a pragma that it cannot follow without an error, so each
+/// one is read back when all are set.
+pub(crate) fn set(connection: &Connection, path: &Path, pragmas: &[Pragma]) -> Result<(), Fault> {
+    let failed = sqlite("opening", path);
     for pragma in pragmas {
         let statement = format!("PRAGMA {} = {}", pragma.name, pragma.value);
         connection.execute_batch(&statement).map_err(&failed)?;
     }
     for pragma in pragmas {
-        let found = read_pragma(&connection, pragma.name).map_err(&failed)?;
+        let found = read_pragma(connection, pragma.name).map_err(&failed)?;
         if found != pragma.answer {
             let (name, wanted) = (pragma.name, pragma.answer);
             return Err(Fault::PragmaNotFollowed { path: path.to_owned(), name, wanted, found });
         }
     }
-    Ok(connection)
+    Ok(())
 }
 
 /// Refuses a SQLite that may lose committed pages, whichever way it came into the build.

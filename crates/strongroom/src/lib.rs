@@ -4,11 +4,16 @@
 //! → [`worker`] (chain). A block's way: [`worker`] (chain) → [`core`]. This process holds no
 //! signing key and does not link the signer.
 
+pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod demo;
 pub mod edge;
+pub mod house;
 pub mod replica;
+pub mod serve;
 pub mod signer_client;
 pub mod status;
 pub mod worker;

@@ -1,4 +1,4 @@
-use primitives::{BlockRef, Outpoint, Sats};
+use primitives::{BatchId, BlockHeight, BlockRef, Outpoint, Sats, Txid};
 
 use super::{ChainState, Connected, REORG_MAX, UnexplainedSpend};
 use crate::{
@@ -40,6 +40,7 @@ impl Custody {
         }
         let buried = if chain.recent.len() > REORG_MAX { chain.recent.pop_front() } else { None };
         if let Some(buried) = buried {
+            chain.base = buried.block;
             self.bury(&buried);
         }
         Ok(())
@@ -51,15 +52,8 @@ impl Custody {
         transaction: &OurTransaction,
         spent: &mut Vec<(Outpoint, Coin)>,
     ) -> Result<(), String> {
-        let own = self.batch_by_txid.get(&transaction.txid).copied();
-        let own = own.filter(|id| {
-            self.batches.get(id).is_some_and(|batch| batch.state != BatchState::Failed)
-        });
+        let own = self.own_batch(&transaction.txid);
         if let Some(id) = own {
-            if self.batches.get(&id).is_some_and(|batch| batch.state == BatchState::Built) {
-                // Signed and broadcast before we heard of it: the signer's answer was lost.
-                self.sign_batch(id, Vec::new())?;
-            }
             self.confirm_batch(block, id, spent)?;
         } else {
             for outpoint in &transaction.spends {
@@ -86,11 +80,17 @@ impl Custody {
         Ok(())
     }
 
+    /// The batch whose transaction this is, unless it was given up.
+    pub(crate) fn own_batch(&self, txid: &Txid) -> Option<BatchId> {
+        let id = self.batch_by_txid.get(txid)?;
+        self.batches.get(id).is_some_and(|batch| batch.state != BatchState::Failed).then_some(*id)
+    }
+
     /// Takes the batch's coins out and brings its change in, in one posting.
     fn confirm_batch(
         &mut self,
         block: BlockRef,
-        id: primitives::BatchId,
+        id: BatchId,
         spent: &mut Vec<(Outpoint, Coin)>,
     ) -> Result<(), String> {
         let batch = self.batch_in(id, &[BatchState::Signed, BatchState::Broadcast])?;
@@ -139,12 +139,13 @@ impl Custody {
     /// A block that no reorg reaches any more: what only an undo needs is dropped.
     fn bury(&mut self, buried: &Connected) {
         for transaction in &buried.transactions {
-            if let Some(id) = self.batch_by_txid.get(&transaction.txid) {
-                let is_final = |batch: &&mut crate::payout::Batch| {
-                    matches!(batch.state, BatchState::Final { .. })
-                };
-                if let Some(batch) = self.batches.get_mut(id).filter(is_final) {
-                    batch.transaction = Vec::new();
+            let batch = self.batch_by_txid.get(&transaction.txid);
+            let batch = batch.and_then(|id| self.batches.get_mut(id));
+            if let Some(batch) = batch.filter(|batch| matches!(batch.state, BatchState::Final { .. }))
+            {
+                batch.transaction = Vec::new();
+                for outpoint in &batch.inputs {
+                    self.coins.release(outpoint);
                 }
             }
             for receipt in &transaction.receipts {
@@ -154,25 +155,33 @@ impl Custody {
         }
     }
 
-    /// Marks, or unmarks, that a transaction in the chain makes this deposit impossible.
+    /// Marks, or unmarks, that a transaction in the chain makes this deposit impossible. Only the
+    /// first conflict counts: the chain keeps it at least as long as any later one.
     pub(crate) fn set_conflict(
         &mut self,
         deposit: &Outpoint,
-        height: Option<primitives::BlockHeight>,
+        height: Option<BlockHeight>,
     ) -> Result<(), String> {
         let known =
             self.deposits.get_mut(deposit).ok_or_else(|| format!("no deposit {deposit}"))?;
         match &mut known.state {
-            state @ DepositState::Detected => {
+            state @ DepositState::Detected if height.is_some() => {
                 *state = DepositState::Orphaned { conflict: height };
             }
-            DepositState::Orphaned { conflict } | DepositState::Adrift { conflict, .. } => {
+            DepositState::Orphaned { conflict } | DepositState::Adrift { conflict, .. }
+                if conflict.is_some() != height.is_some() =>
+            {
                 *conflict = height;
             }
-            DepositState::Confirming { .. }
+            DepositState::Orphaned { .. } | DepositState::Adrift { .. } => {
+                return Err(format!("deposit {deposit} is impossible already, or not yet"));
+            }
+            DepositState::Detected
+            | DepositState::Confirming { .. }
             | DepositState::Credited { .. }
             | DepositState::Suspense { .. } => {
-                return Err(format!("deposit {deposit} is in the chain and cannot be impossible"));
+                let state = known.state.name();
+                return Err(format!("deposit {deposit} is {state} and cannot be impossible"));
             }
         }
         self.touched.deposits.insert(*deposit);

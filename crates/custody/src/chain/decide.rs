@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use bitcoin::{Block, Transaction, hashes::Hash};
+use bitcoin::{Block, Transaction, consensus::encode::serialize, hashes::Hash};
 use primitives::{BatchId, BlockHash, BlockRef, Outpoint, Timestamp, Txid};
 
 use super::ChainState;
@@ -8,8 +8,8 @@ use crate::{
     Custody, Event, Refusal,
     deposit::DepositState,
     event::{
-        BatchFailed, BatchSettled, BlockConnected, BlockDisconnected, IncidentOpened,
-        ReleasesStopped, TransactionForgotten, TransactionSeen,
+        BatchFailed, BatchSettled, BatchSigned, BlockConnected, BlockDisconnected, IncidentOpened,
+        OurTransaction, ReleasesStopped, TransactionForgotten, TransactionSeen, WithdrawalFailed,
     },
     incident::{Incident, Stop},
     payout::{Batch, BatchState},
@@ -25,7 +25,25 @@ impl Custody {
             return Err(Refusal::BlockNotNext { block: at, tip: chain.tip });
         }
         let (transactions, conflicts) = self.match_block(block);
-        Ok(vec![BlockConnected { block: at, transactions, conflicts }.into()])
+        let mut events = self.lost_answers(block, &transactions);
+        events.push(BlockConnected { block: at, transactions, conflicts }.into());
+        Ok(events)
+    }
+
+    /// Batches of this block whose signature we do not know: the signer's answer was lost, and the
+    /// block brings it.
+    fn lost_answers(&self, block: &Block, transactions: &[OurTransaction]) -> Vec<Event> {
+        let unanswered = transactions.iter().filter_map(|found| {
+            let id = self.own_batch(&found.txid)?;
+            let batch = self.batches.get(&id)?;
+            (batch.state == BatchState::Built).then_some((found.txid, id))
+        });
+        let signed = unanswered.filter_map(|(txid, batch)| {
+            let ours = |signed: &&Transaction| super::txid(signed.compute_txid()) == txid;
+            let transaction = serialize(block.txdata.iter().find(ours)?);
+            Some(BatchSigned { batch, transaction }.into())
+        });
+        signed.collect()
     }
 
     pub(crate) fn disconnect_block(&self, block: BlockRef) -> Result<Vec<Event>, Refusal> {
@@ -72,25 +90,29 @@ impl Custody {
             let Some(batch) = self.batches.get(id) else { continue };
             events.extend(self.advance_batch(now, *id, batch));
         }
+        let lost = self.pinned.iter().filter(|(pin, _)| self.is_finally_spent(pin));
+        events.extend(lost.map(|(_, withdrawal)| WithdrawalFailed { withdrawal: *withdrawal }.into()));
         events
     }
 
     /// Incidents that the chain has brought and nobody has been told of.
     fn report(&self, chain: &ChainState) -> Vec<Event> {
-        let mut events = Vec::new();
+        let mut incidents = Vec::new();
+        let mut stops = BTreeSet::new();
         let limit = self.params().map_or(u32::MAX, |params| params.reorg_stop_depth);
         if chain.reorg_depth() >= limit && !chain.reorg_reported {
-            let incident = Incident::DeepReorg { depth: chain.reorg_depth() };
-            events.push(IncidentOpened { incident }.into());
-            events.push(ReleasesStopped { stop: Stop::DeepReorg }.into());
+            incidents.push(Incident::DeepReorg { depth: chain.reorg_depth() });
+            stops.insert(Stop::DeepReorg);
         }
         for (coin, spend) in self.unexplained.iter().filter(|(_, spend)| !spend.reported) {
-            let incident =
-                Incident::UnexplainedSpend { coin: *coin, value: spend.value, by: spend.by };
-            events.push(IncidentOpened { incident }.into());
-            events.push(ReleasesStopped { stop: Stop::UnexplainedSpend }.into());
+            let (coin, value, by) = (*coin, spend.value, spend.by);
+            incidents.push(Incident::UnexplainedSpend { coin, value, by });
+            stops.insert(Stop::UnexplainedSpend);
         }
-        events
+        let new_stops = stops.difference(&self.stops).copied();
+        let stopped = new_stops.map(|stop| ReleasesStopped { stop }.into());
+        let reported = incidents.into_iter().map(|incident| IncidentOpened { incident }.into());
+        stopped.chain(reported).collect()
     }
 
     fn advance_batch(&self, now: Timestamp, id: BatchId, batch: &Batch) -> Vec<Event> {
@@ -118,14 +140,27 @@ impl Custody {
         }
     }
 
-    /// Whether this coin can never exist again: a final transaction spent it elsewhere, or spent
-    /// what it was to be made of.
+    /// Whether a final transaction has spent this coin, or it can never exist again.
+    fn is_finally_spent(&self, outpoint: &Outpoint) -> bool {
+        let spender = self.coins.reserved_by(outpoint).and_then(|id| self.batches.get(&id));
+        let spent = spender.is_some_and(|batch| matches!(batch.state, BatchState::Final { .. }));
+        spent || self.is_dead(outpoint)
+    }
+
+    /// Whether this coin can never exist again: a final transaction spent it outside the books, or
+    /// spent what it was to be made of, or it is the change of a batch that failed.
     fn is_dead(&self, outpoint: &Outpoint) -> bool {
         let is_final = |height: primitives::BlockHeight| {
             let needed = self.params().map_or(u32::MAX, |params| params.final_confirmations);
             height.confirmations_at(self.tip_height()).0 >= needed
         };
         if self.unexplained.get(outpoint).is_some_and(|spend| is_final(spend.height)) {
+            return true;
+        }
+        let maker = self.batch_by_txid.get(&outpoint.txid).and_then(|id| self.batches.get(id));
+        if maker.is_some_and(|batch| batch.state == BatchState::Failed)
+            && self.coins.get(outpoint).is_none()
+        {
             return true;
         }
         match self.deposits.get(outpoint).map(|deposit| &deposit.state) {

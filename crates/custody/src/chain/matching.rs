@@ -58,8 +58,11 @@ impl Custody {
             return None;
         }
         let txid = super::txid(transaction.compute_txid());
-        let pays_a_deposit =
-            receipts.iter().any(|receipt| matches!(receipt.watched, Watched::External(_)));
+        // The change of a batch is no deposit: the batch itself knows its inputs.
+        let own = self.own_batch(&txid).is_some();
+        let pays_a_deposit = receipts
+            .iter()
+            .any(|receipt| !own || matches!(receipt.watched, Watched::External(_)));
         let coinbase = transaction.is_coinbase();
         let inputs = if pays_a_deposit && !coinbase { inputs().collect() } else { Vec::new() };
         Some(OurTransaction { txid, spends, receipts, inputs, coinbase })
@@ -76,7 +79,7 @@ impl Custody {
             let txid = super::txid(transaction.compute_txid());
             let endangered = deposits.iter().filter(|deposit| {
                 deposit.txid != txid
-                    && self.deposits.get(deposit).is_some_and(|known| !known.state.is_in_chain())
+                    && self.deposits.get(deposit).is_some_and(|known| known.state.is_possible())
             });
             conflicts.extend(endangered);
         }

@@ -22,15 +22,9 @@ impl Custody {
         if connected.block != event.block {
             return Err(format!("block {} is not the tip {}", event.block, connected.block));
         }
-        let previous = chain.recent.back().map(|block| block.block);
-        let start = self.params.as_ref().map(|params| params.start);
-        let height = event.block.height.0.checked_sub(1).ok_or("the first block stays")?;
-        let previous = previous
-            .or(start.filter(|start| start.height.0 == height))
-            .ok_or("the block before it is not remembered")?;
         let old = *chain.reorg_from.get_or_insert(chain.tip.height);
         chain.reorg_from = Some(old.max(chain.tip.height));
-        chain.tip = previous;
+        chain.tip = chain.recent.back().map_or(chain.base, |block| block.block);
         self.take_back(connected)
     }
 
@@ -97,8 +91,8 @@ impl Custody {
         self.post(&postings)?;
         for _ in &batch.inputs {
             let (outpoint, coin) = spent.pop().ok_or("a spent coin is not remembered")?;
-            let coin = Coin { at_rest: true, ..coin };
-            self.coins.insert(outpoint, coin)?;
+            let at_rest = self.is_at_rest(&outpoint);
+            self.coins.insert(outpoint, Coin { at_rest, ..coin })?;
         }
         let state = WithdrawalState::Broadcast { batch: id };
         for payout in &batch.payouts {
@@ -107,11 +101,16 @@ impl Custody {
         self.set_batch(id, BatchState::Broadcast, None)
     }
 
+    /// Whether a coin that is there again is ours to spend: its deposit may have been credited, or
+    /// reversed, since it was spent.
+    fn is_at_rest(&self, outpoint: &Outpoint) -> bool {
+        self.deposits.get(outpoint).is_none_or(|deposit| deposit.state.counts_at_rest())
+    }
+
     /// A coin that was spent outside the books is there again.
     fn restore(&mut self, outpoint: Outpoint, coin: Coin) -> Result<(), String> {
         self.unexplained.remove(&outpoint);
-        let at_rest =
-            self.deposits.get(&outpoint).is_none_or(|deposit| deposit.state.counts_at_rest());
+        let at_rest = self.is_at_rest(&outpoint);
         let coin = Coin { at_rest, ..coin };
         let value = coin.value;
         self.coins.insert(outpoint, coin)?;

@@ -1,11 +1,13 @@
-use ledger::Transfer;
+use ledger::{Code, Transfer};
 use primitives::{BatchId, Outpoint, Sats, WithdrawalId};
 
 use super::{Batch, BatchState};
 use crate::{
     Custody, books,
+    coins::Coin,
     event::{
-        BatchBroadcast, BatchBuilt, BatchFailed, BatchRefused, BatchSettled, BatchSigned, Watched,
+        BatchBroadcast, BatchBuilt, BatchFailed, BatchRefused, BatchSettled, BatchSigned, Change,
+        Watched,
     },
     planted::{self, Bug},
     withdrawal::{WithdrawalState, hold, hold_id},
@@ -17,7 +19,11 @@ impl Custody {
         if id.0 != self.last_batch.saturating_add(1) {
             return Err(format!("{id} does not follow batch number {}", self.last_batch));
         }
+        let mut spent = Sats::ZERO;
         for outpoint in &event.inputs {
+            let coin = self.coins.get(outpoint).filter(|coin| coin.at_rest);
+            let coin = coin.ok_or_else(|| format!("coin {outpoint} is not ours to spend"))?;
+            spent = spent.checked_add(coin.value).ok_or("inputs exceed the supply")?;
             self.coins.reserve(*outpoint, id)?;
         }
         let mut total = Sats::ZERO;
@@ -36,12 +42,12 @@ impl Custody {
             }
         }
         if let Some(change) = &event.change {
-            self.next_change_index = change.index.checked_add(1).ok_or("no more indexes")?;
-            self.watch(change.script.clone(), Watched::Internal(change.index));
-            self.change_scripts.push(change.script.clone());
+            self.take_change_index(change)?;
         }
         self.last_batch = id.0;
-        self.batch_by_txid.insert(event.txid, id);
+        if let Some(other) = self.batch_by_txid.insert(event.txid, id) {
+            return Err(format!("{other} has the same transaction"));
+        }
         self.live_batches.insert(id);
         let batch = Batch {
             transaction: event.transaction.clone(),
@@ -54,7 +60,27 @@ impl Custody {
             built_seq: self.seq,
             state: BatchState::Built,
         };
+        if batch.spent() != Some(spent) {
+            return Err(format!("{id} spends {spent} and does not pay as much"));
+        }
         self.batches.insert(id, batch);
+        Ok(())
+    }
+
+    /// Watches the script of a change output. An index that the signer refused with its batch was
+    /// never seen by anybody, and comes again.
+    fn take_change_index(&mut self, change: &Change) -> Result<(), String> {
+        let place = usize::try_from(change.index).map_err(|error| error.to_string())?;
+        let known = self.change_scripts.get(place);
+        let new = known.is_none() && place == self.change_scripts.len();
+        if change.index != self.next_change_index || !(new || known == Some(&change.script)) {
+            return Err(format!("change index {} is not the next one", change.index));
+        }
+        self.next_change_index = change.index.checked_add(1).ok_or("no more indexes")?;
+        if new {
+            self.watch(change.script.clone(), Watched::Internal(change.index));
+            self.change_scripts.push(change.script.clone());
+        }
         Ok(())
     }
 
@@ -63,6 +89,12 @@ impl Custody {
         self.batch_by_txid.remove(&batch.txid);
         for outpoint in &batch.inputs {
             self.coins.release(outpoint);
+        }
+        // The signer counts a gap of change indexes: refusals must not use it up.
+        let last = batch.change.as_ref().map(|change| change.index);
+        if last.is_some() && last.and_then(|last| last.checked_add(1)) == Some(self.next_change_index)
+        {
+            self.next_change_index = last.unwrap_or(self.next_change_index);
         }
         let queued = WithdrawalState::Queued { releases_at: event.releases_at };
         for payout in &batch.payouts {
@@ -79,7 +111,7 @@ impl Custody {
     pub(crate) fn sign_batch(&mut self, id: BatchId, bytes: Vec<u8>) -> Result<(), String> {
         let batch = self.batch_in(id, &[BatchState::Built])?;
         let pin = batch.inputs.first().copied().ok_or("a batch has inputs")?;
-        let moved = self.coin_transfers(&batch.inputs, books::OUTGOING)?;
+        let moved = self.coin_transfers(&batch.inputs, |_| books::OUTGOING);
         self.post(&moved)?;
         for payout in &batch.payouts {
             let withdrawal = self.withdrawal_mut(payout.withdrawal)?;
@@ -90,20 +122,13 @@ impl Custody {
     }
 
     /// One transfer for each of these coins that the chain has now, to another account.
-    fn coin_transfers(
-        &self,
-        outpoints: &[Outpoint],
-        to: ledger::Code,
-    ) -> Result<Vec<Transfer>, String> {
-        let coins = outpoints.iter().filter_map(|outpoint| {
+    fn coin_transfers(&self, coins: &[Outpoint], to: impl Fn(&Coin) -> Code) -> Vec<Transfer> {
+        let coins = coins.iter().filter_map(|outpoint| {
             let coin = self.coins.get(outpoint)?;
-            books::transfer(
-                books::house(to),
-                books::house(self.book_of(outpoint, coin)),
-                coin.value,
-            )
+            let from = books::house(self.book_of(outpoint, coin));
+            books::transfer(books::house(to(coin)), from, coin.value)
         });
-        Ok(coins.collect())
+        coins.collect()
     }
 
     pub(crate) fn apply_batch_broadcast(&mut self, event: &BatchBroadcast) -> Result<(), String> {
@@ -161,9 +186,12 @@ impl Custody {
             self.sign_batch(id, Vec::new())?;
         }
         let batch = self.batch_in(id, &[BatchState::Signed, BatchState::Broadcast])?;
-        let alive = |outpoint: &&Outpoint| !event.dead.contains(outpoint);
-        let alive: Vec<Outpoint> = batch.inputs.iter().filter(alive).copied().collect();
-        let freed = self.coin_transfers(&alive, books::AT_REST)?;
+        if event.dead.is_empty() || event.dead.iter().any(|dead| !batch.inputs.contains(dead)) {
+            return Err(format!("{id} lost no input of its own"));
+        }
+        // A reversed deposit may be back in the chain and not credited again yet.
+        let at_rest = |coin: &Coin| if coin.at_rest { books::AT_REST } else { books::INCOMING };
+        let freed = self.coin_transfers(&batch.inputs, at_rest);
         self.post(&freed)?;
         for outpoint in &batch.inputs {
             self.coins.release(outpoint);

@@ -4,16 +4,15 @@
 //! finds nothing over 50 outputs and 100,000 coins within half a minute, and its accountant
 //! computes fee rates in floats; these sums are a page of integers.
 
-use std::collections::BTreeSet;
-
 use bitcoin::{
     Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, absolute, hashes::Hash,
     transaction,
 };
-use primitives::{BlockHeight, FeeRate, Outpoint, Sats, WithdrawalId};
+use primitives::{Outpoint, Sats, WithdrawalId};
 use sha2::{Digest, Sha256};
 
-use crate::{Refusal, coins::Coins};
+use super::purse::{Outputs, Price, Purse};
+use crate::Refusal;
 
 /// One output that must be paid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,23 +29,13 @@ pub struct Wanted {
 #[derive(Debug)]
 pub struct Plan<'a> {
     /// The coins to choose from.
-    pub coins: &'a Coins,
-    /// The newest block.
-    pub tip: BlockHeight,
-    /// Confirmations that a coin needs.
-    pub final_confirmations: u32,
-    /// The most coins.
-    pub inputs_max: usize,
-    /// The weight of spending one coin.
-    pub input_weight: u64,
-    /// Coins that pins force in, first.
-    pub forced: Vec<Outpoint>,
+    pub purse: &'a Purse,
+    /// What inputs and outputs cost.
+    pub price: Price,
     /// What is paid.
-    pub wanted: Vec<Wanted>,
+    pub wanted: &'a [Wanted],
     /// Where the change goes.
     pub change_script: ScriptBuf,
-    /// The fee rate.
-    pub fee_rate: FeeRate,
     /// Randomness for the order of outputs.
     pub seed: [u8; 32],
 }
@@ -66,105 +55,27 @@ pub struct Built {
     pub fee: Sats,
 }
 
-/// Coins that may be spent now, forced ones apart, the largest first.
-pub fn spendable(
-    coins: &Coins,
-    tip: BlockHeight,
-    final_confirmations: u32,
-) -> impl Iterator<Item = (Outpoint, Sats)> {
-    coins
-        .free()
-        .filter(move |(_, coin)| coin.is_spendable(tip, final_confirmations))
-        .map(|(outpoint, coin)| (outpoint, coin.value))
-}
-
-/// The weight of a transaction, in weight units, at most. Source: BIP-141.
-#[must_use]
-pub fn weight(inputs: usize, input_weight: u64, scripts: impl Iterator<Item = usize>) -> u64 {
-    let (mut outputs, mut output_bytes) = (0_usize, 0_u64);
-    for script in scripts {
-        outputs = outputs.saturating_add(1);
-        let bytes = u64::try_from(script).unwrap_or(u64::MAX).saturating_add(9);
-        output_bytes = output_bytes.saturating_add(bytes);
-    }
-    let counts = count_bytes(inputs).saturating_add(count_bytes(outputs));
-    let fixed = counts.saturating_add(8).saturating_add(output_bytes).saturating_mul(4);
-    let spends = u64::try_from(inputs).unwrap_or(u64::MAX).saturating_mul(input_weight);
-    fixed.saturating_add(spends).saturating_add(2)
-}
-
-const fn count_bytes(count: usize) -> u64 {
-    match count {
-        0..=0xfc => 1,
-        0xfd..=0xffff => 3,
-        _ => 5,
-    }
-}
-
 /// Builds the transaction.
 ///
 /// # Errors
 ///
 /// [`Refusal::CoinsInsufficient`] where the coins do not cover payouts and fee.
-pub fn build(plan: Plan<'_>) -> Result<Built, Refusal> {
+pub fn build(plan: &Plan<'_>) -> Result<Built, Refusal> {
     let payouts = Sats::checked_sum(plan.wanted.iter().map(|wanted| wanted.amount));
     let payouts = payouts.unwrap_or(Sats::MAX);
-    let scripts = || plan.wanted.iter().map(|wanted| wanted.script.len());
-    let with_change = || scripts().chain([plan.change_script.len()]);
-    let fee_for = |inputs: usize, change: bool| {
-        let weight = if change {
-            weight(inputs, plan.input_weight, with_change())
-        } else {
-            weight(inputs, plan.input_weight, scripts())
-        };
-        plan.fee_rate.fee_for_weight(weight).unwrap_or(Sats::MAX)
+    let scripts = plan.wanted.iter().map(|wanted| wanted.script.len());
+    let outputs = scripts.fold(Outputs::default(), Outputs::with);
+    let Some((inputs, total)) = plan.purse.cover(plan.price, payouts, outputs) else {
+        return Err(Refusal::CoinsInsufficient { needed: payouts, spendable: plan.purse.total() });
     };
-    let (inputs, total) =
-        choose(&plan, |inputs| payouts.checked_add(fee_for(inputs, false)).unwrap_or(Sats::MAX))?;
-    let fee = fee_for(inputs.len(), true);
+    let fee = plan.price.fee(inputs.len(), outputs.with(plan.change_script.len()));
     let change = total.checked_sub(payouts).and_then(|rest| rest.checked_sub(fee));
-    let change = change.filter(|change| *change >= change_min(&plan));
+    let change = change.filter(|change| *change >= plan.price.change_min(&plan.change_script));
     let fee = change.map_or_else(|| total.saturating_sub(payouts), |_| fee);
-    Ok(assemble(&plan, inputs, change, fee))
+    Ok(assemble(plan, inputs, change, fee))
 }
 
-/// Takes coins until they cover what `needed` says for their number.
-fn choose(
-    plan: &Plan<'_>,
-    needed: impl Fn(usize) -> Sats,
-) -> Result<(Vec<Outpoint>, Sats), Refusal> {
-    let mut total = Sats::ZERO;
-    let mut inputs = Vec::new();
-    let forced: BTreeSet<Outpoint> = plan.forced.iter().copied().collect();
-    let forced_coins = plan
-        .forced
-        .iter()
-        .filter_map(|outpoint| plan.coins.get(outpoint).map(|coin| (*outpoint, coin.value)));
-    let others = spendable(plan.coins, plan.tip, plan.final_confirmations)
-        .filter(|(outpoint, _)| !forced.contains(outpoint));
-    for (outpoint, value) in forced_coins.chain(others) {
-        let covered = !inputs.is_empty() && total >= needed(inputs.len());
-        if (covered && inputs.len() >= forced.len()) || inputs.len() >= plan.inputs_max {
-            break;
-        }
-        inputs.push(outpoint);
-        total = total.checked_add(value).unwrap_or(Sats::MAX);
-    }
-    let needed = needed(inputs.len());
-    if inputs.is_empty() || inputs.len() < forced.len() || total < needed {
-        return Err(Refusal::CoinsInsufficient { needed, spendable: total });
-    }
-    Ok((inputs, total))
-}
-
-/// Change below this is worth less than spending it costs at this rate, or is dust.
-fn change_min(plan: &Plan<'_>) -> Sats {
-    let dust = Sats::parse(plan.change_script.minimal_non_dust().to_sat()).unwrap_or(Sats::MAX);
-    let spend = plan.fee_rate.fee_for_weight(plan.input_weight).unwrap_or(Sats::MAX);
-    dust.max(spend)
-}
-
-fn assemble(plan: &Plan<'_>, inputs: Vec<Outpoint>, change: Option<Sats>, fee: Sats) -> Built {
+fn assemble(plan: &Plan<'_>, inputs: &[Outpoint], change: Option<Sats>, fee: Sats) -> Built {
     let mut outputs: Vec<(usize, TxOut)> = plan
         .wanted
         .iter()
@@ -173,7 +84,7 @@ fn assemble(plan: &Plan<'_>, inputs: Vec<Outpoint>, change: Option<Sats>, fee: S
         .enumerate()
         .collect();
     // The change must not stand out by its place.
-    outputs.sort_by_key(|(number, _)| {
+    outputs.sort_by_cached_key(|(number, _)| {
         Sha256::new().chain_update(plan.seed).chain_update(number.to_le_bytes()).finalize()
     });
     let place = |number: usize| {
@@ -188,7 +99,7 @@ fn assemble(plan: &Plan<'_>, inputs: Vec<Outpoint>, change: Option<Sats>, fee: S
         input: inputs.iter().map(tx_in).collect(),
         output: outputs.into_iter().map(|(_, output)| output).collect(),
     };
-    Built { transaction, inputs, vouts, change, fee }
+    Built { transaction, inputs: inputs.to_vec(), vouts, change, fee }
 }
 
 const fn tx_out(value: Sats, script_pubkey: ScriptBuf) -> TxOut {

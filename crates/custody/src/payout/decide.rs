@@ -1,12 +1,12 @@
-use std::collections::BTreeSet;
-
 use bitcoin::{Transaction, consensus::encode};
-use primitives::{AccountId, BatchId, FeeRate, Outpoint, Sats, Timestamp, WithdrawalId};
+use primitives::{BatchId, FeeRate, Outpoint, Sats, Timestamp};
 use signer_protocol::RefusalTag;
 
 use super::{
     Batch, BatchState,
-    build::{Plan, Wanted, build, spendable},
+    build::{Plan, build},
+    choose::{Chosen, Limits},
+    purse::{Price, Till},
 };
 use crate::{
     Custody, Event, Params, Refusal,
@@ -23,9 +23,6 @@ pub struct Assembly {
     /// Randomness for the order of outputs.
     pub seed: [u8; 32],
 }
-
-/// The greatest key of the queue at a moment.
-const LAST: WithdrawalId = WithdrawalId::new(AccountId::from_u64(u64::MAX), [0xff; 32]);
 
 impl Custody {
     pub(crate) fn assemble_batch(
@@ -47,22 +44,22 @@ impl Custody {
                 max: params.fee_rate_max.to_sat_per_kwu(),
             });
         }
-        let (wanted, forced) = self.choose_withdrawals(params, now, assembly)?;
         let internal = Watched::Internal(self.next_change_index);
         let change_script = self.descriptor()?.script(internal);
         let change_script = change_script.ok_or(Refusal::NumbersExhausted { what: "addresses" })?;
-        let built = build(Plan {
-            coins: &self.coins,
-            tip: self.tip_height(),
-            final_confirmations: params.final_confirmations,
-            inputs_max: usize::try_from(params.batch_inputs_max).unwrap_or(usize::MAX),
-            input_weight: self.descriptor()?.input_weight(),
-            forced,
-            change_script: change_script.clone(),
-            fee_rate: assembly.fee_rate,
-            seed: assembly.seed,
-            wanted: wanted.clone(),
-        })?;
+        let input_weight = self.descriptor()?.input_weight();
+        let price = Price { fee_rate: assembly.fee_rate, input_weight };
+        let limits = Limits {
+            till: self.till(params, now, price),
+            signer_left: assembly.signer_left,
+            change_bytes: change_script.len(),
+            change_min: price.change_min(&change_script),
+        };
+        let Chosen { wanted, purse, .. } = self.choose_withdrawals(params, now, &limits)?;
+        let (wanted, seed) = (wanted.as_slice(), assembly.seed);
+        let plan =
+            Plan { purse: &purse, price, wanted, change_script: change_script.clone(), seed };
+        let built = build(&plan)?;
         // From here on it must succeed.
         let payouts = wanted.iter().zip(&built.vouts);
         let payouts =
@@ -88,71 +85,30 @@ impl Custody {
         ])
     }
 
-    /// The withdrawals whose window has closed, oldest first, as many as fit; with the coins that
-    /// their pins force in. What does not fit waits and blocks nobody.
-    fn choose_withdrawals(
-        &self,
-        params: &Params,
-        now: Timestamp,
-        assembly: &Assembly,
-    ) -> Result<(Vec<Wanted>, Vec<Outpoint>), Refusal> {
-        let inputs_max = usize::try_from(params.batch_inputs_max).unwrap_or(usize::MAX);
-        let outputs_max = usize::try_from(params.batch_outputs_max).unwrap_or(usize::MAX);
-        let coins = spendable(&self.coins, self.tip_height(), params.final_confirmations);
-        let purse = Sats::checked_sum(coins.take(inputs_max).map(|(_, value)| value));
-        let purse = purse.unwrap_or(Sats::MAX);
-        let budget = purse.min(assembly.signer_left);
-        let (mut wanted, mut forced, mut total) = (Vec::new(), Vec::new(), Sats::ZERO);
-        let mut pins = BTreeSet::new();
-        let mut ready = 0_usize;
-        let scanned = self.queue.range(..=(now, LAST)).take(outputs_max.saturating_mul(8));
-        for (_, id) in scanned {
-            let Some(withdrawal) = self.withdrawals.get(id) else { continue };
-            if !self.may_leave(withdrawal, now) {
-                continue;
-            }
-            ready = ready.saturating_add(1);
-            let Some(sum) = total.checked_add(withdrawal.amount) else { continue };
-            let alone = wanted.is_empty();
-            if sum > budget || (sum > params.batch_total_max && !alone) {
-                continue;
-            }
-            total = sum;
-            forced.extend(withdrawal.pin.filter(|pin| pins.insert(*pin)));
-            wanted.push(Wanted {
-                withdrawal: *id,
-                script: withdrawal.script(),
-                amount: withdrawal.amount,
-            });
-            if wanted.len() >= outputs_max || total > params.batch_total_max {
-                break;
-            }
-        }
-        match (wanted.is_empty(), ready) {
-            (true, 0) => Err(Refusal::NothingToPay),
-            (true, _) => Err(Refusal::CoinsInsufficient { needed: total, spendable: budget }),
-            (false, _) => Ok((wanted, forced)),
+    /// The coins that a batch may take now.
+    fn till(&self, params: &Params, now: Timestamp, price: Price) -> Till<'_> {
+        Till {
+            coins: &self.coins,
+            tip: self.tip_height(),
+            final_confirmations: params.final_confirmations,
+            inputs_max: usize::try_from(params.batch_inputs_max).unwrap_or(usize::MAX),
+            withheld: self.living_pins(now).collect(),
+            price,
         }
     }
 
-    /// The overlay that every arrow asks: freezes, deposits adrift, an intent that still lives, a
-    /// pin that can be spent.
-    fn may_leave(&self, withdrawal: &crate::Withdrawal, now: Timestamp) -> bool {
-        let account_free = self
-            .account(withdrawal.account)
-            .is_ok_and(|account| !account.frozen && account.adrift == 0);
-        let pin_free = withdrawal.pin.is_none_or(|pin| {
-            self.coins.get(&pin).is_some_and(|coin| coin.at_rest)
-                && self.coins.reserved_by(&pin).is_none()
-        });
-        account_free && pin_free && withdrawal.not_after > now
-    }
-
+    /// A batch that the signer has not answered. One whose coins a reorg took cannot be signed for
+    /// now, and keeps nobody waiting.
     fn batch_under_way(&self) -> Option<BatchId> {
         self.live_batches
             .iter()
-            .find(|id| self.batches.get(id).is_some_and(|batch| batch.state == BatchState::Built))
+            .find(|id| self.batches.get(id).is_some_and(|batch| self.waits_for_the_signer(batch)))
             .copied()
+    }
+
+    fn waits_for_the_signer(&self, batch: &Batch) -> bool {
+        let there = |input: &Outpoint| self.coins.get(input).is_some();
+        batch.state == BatchState::Built && batch.inputs.iter().all(there)
     }
 
     pub(crate) fn batch_signed(

@@ -5,9 +5,10 @@ use super::{Verdict, Withdrawal, WithdrawalState, hold, hold_id};
 use crate::{
     Custody,
     event::{
-        WithdrawalApproved, WithdrawalCancelled, WithdrawalDenied, WithdrawalJudged,
-        WithdrawalRequested,
+        WithdrawalApproved, WithdrawalCancelled, WithdrawalDenied, WithdrawalFailed,
+        WithdrawalJudged, WithdrawalRequested,
     },
+    payout::Batch,
 };
 
 impl Custody {
@@ -41,7 +42,7 @@ impl Custody {
             pin: None,
             state: WithdrawalState::InReview { approvals: Vec::new() },
         };
-        self.expiring.insert((withdrawal.not_after, id));
+        self.index_withdrawal(id, &withdrawal);
         self.touched.accounts.insert(intent.account);
         self.withdrawals.insert(id, withdrawal);
         self.follow_verdict(id, event.verdict)
@@ -51,7 +52,14 @@ impl Custody {
         &mut self,
         event: &WithdrawalJudged,
     ) -> Result<(), String> {
-        self.follow_verdict(event.withdrawal, event.verdict)
+        let id = event.withdrawal;
+        let state = &self.withdrawal_mut(id)?.state;
+        let ends = matches!(event.verdict, Verdict::Refuse { .. });
+        // Only time judges again: at the end of a cool-down, or of the intent.
+        if !ends && !matches!(state, WithdrawalState::CoolingDown { .. }) {
+            return Err(format!("{id} is {}, nothing judges it", state.name()));
+        }
+        self.follow_verdict(id, event.verdict)
     }
 
     fn follow_verdict(&mut self, id: WithdrawalId, verdict: Verdict) -> Result<(), String> {
@@ -66,9 +74,6 @@ impl Custody {
             }
         };
         let withdrawal = self.withdrawal_mut(id)?;
-        if !withdrawal.may_be_cancelled() {
-            return Err(format!("{id} is {}, nothing judges it", withdrawal.state.name()));
-        }
         withdrawal.rule = rule.or(withdrawal.rule);
         self.set_withdrawal_state(id, state)
     }
@@ -82,6 +87,9 @@ impl Custody {
         let WithdrawalState::InReview { approvals } = &mut withdrawal.state else {
             return Err(format!("{id} is {}, not in review", withdrawal.state.name()));
         };
+        if approvals.contains(&event.by) {
+            return Err(format!("{id} was approved by operator {} before", event.by.0));
+        }
         approvals.push(event.by);
         match event.releases_at {
             Some(releases_at) => {
@@ -95,7 +103,12 @@ impl Custody {
         &mut self,
         event: &WithdrawalDenied,
     ) -> Result<(), String> {
-        self.end_unpaid(event.withdrawal, WithdrawalState::Rejected { by: event.by })
+        let id = event.withdrawal;
+        let state = &self.withdrawal_mut(id)?.state;
+        if !matches!(state, WithdrawalState::InReview { .. }) {
+            return Err(format!("{id} is {}, not in review", state.name()));
+        }
+        self.end_unpaid(id, WithdrawalState::Rejected { by: event.by })
     }
 
     pub(crate) fn apply_withdrawal_cancelled(
@@ -103,6 +116,22 @@ impl Custody {
         event: &WithdrawalCancelled,
     ) -> Result<(), String> {
         self.end_unpaid(event.withdrawal, WithdrawalState::Cancelled)
+    }
+
+    pub(crate) fn apply_withdrawal_failed(
+        &mut self,
+        event: &WithdrawalFailed,
+    ) -> Result<(), String> {
+        let id = event.withdrawal;
+        let withdrawal = self.withdrawal_mut(id)?;
+        if !matches!(withdrawal.state, WithdrawalState::Queued { .. }) || withdrawal.pin.is_none() {
+            return Err(format!("{id} is {}, it cannot fail", withdrawal.state.name()));
+        }
+        let carried = |batch: &Batch| batch.payouts.iter().any(|payout| payout.withdrawal == id);
+        let last = self.batches.iter().rev().find(|(_, batch)| carried(batch));
+        let batch = *last.ok_or_else(|| format!("{id} was in no batch"))?.0;
+        self.void_hold(id)?;
+        self.set_withdrawal_state(id, WithdrawalState::Failed { batch })
     }
 
     /// Ends a withdrawal that no signature ever carried, and voids its hold.
@@ -154,10 +183,23 @@ impl Custody {
             }
             WithdrawalState::Queued { releases_at } => {
                 self.queue.remove(&(*releases_at, id));
+                if let Some(pin) = withdrawal.pin {
+                    self.pinned.remove(&(pin, id));
+                }
             }
-            _ => {}
+            WithdrawalState::InReview { .. }
+            | WithdrawalState::Batched { .. }
+            | WithdrawalState::Signed { .. }
+            | WithdrawalState::Broadcast { .. }
+            | WithdrawalState::Confirmed { .. }
+            | WithdrawalState::Settled { .. }
+            | WithdrawalState::Refused { .. }
+            | WithdrawalState::Rejected { .. }
+            | WithdrawalState::Cancelled
+            | WithdrawalState::Failed { .. } => {}
         }
         self.expiring.remove(&(withdrawal.not_after, id));
+        self.open.remove(&(withdrawal.account, id));
     }
 
     /// Puts a withdrawal into the indexes that its state belongs in.
@@ -168,11 +210,24 @@ impl Custody {
             }
             WithdrawalState::Queued { releases_at } => {
                 self.queue.insert((*releases_at, id));
+                if let Some(pin) = withdrawal.pin {
+                    self.pinned.insert((pin, id));
+                }
             }
-            _ => {}
+            WithdrawalState::InReview { .. }
+            | WithdrawalState::Batched { .. }
+            | WithdrawalState::Signed { .. }
+            | WithdrawalState::Broadcast { .. }
+            | WithdrawalState::Confirmed { .. }
+            | WithdrawalState::Settled { .. }
+            | WithdrawalState::Refused { .. }
+            | WithdrawalState::Rejected { .. }
+            | WithdrawalState::Cancelled
+            | WithdrawalState::Failed { .. } => {}
         }
         if withdrawal.may_be_cancelled() {
             self.expiring.insert((withdrawal.not_after, id));
+            self.open.insert((withdrawal.account, id));
         }
     }
 }

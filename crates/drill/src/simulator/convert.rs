@@ -19,3 +19,7 @@ pub(crate) fn out_point(outpoint: &Outpoint) -> OutPoint {
 pub(crate) fn sats(sats: u64) -> Sats {
     Sats::parse(sats).unwrap_or(Sats::MAX)
 }
+
+pub(crate) fn node_txid(id: Txid) -> bitcoin::Txid {
+    bitcoin::Txid::from_byte_array(id.0)
+}

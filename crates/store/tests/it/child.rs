@@ -16,7 +16,7 @@ const PATH: &str = "STRONGROOM_STORE_PATH";
 
 /// Starts a process that does `task` on the journal at `path`. With `limit`, no file of it can
 /// grow beyond so many blocks of 512 bytes: writing then fails as it does on a full disk.
-pub fn start(task: &str, path: &Path, limit: Option<u32>) -> Child {
+pub(crate) fn start(task: &str, path: &Path, limit: Option<u32>) -> Child {
     let exe = std::env::current_exe().unwrap();
     let mut command = Command::new("/bin/sh");
     let limit = limit.map_or_else(String::new, |blocks| format!("ulimit -f {blocks};"));

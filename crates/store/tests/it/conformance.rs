@@ -14,7 +14,7 @@ use crate::{
     support::{Place, grow, identity, opening, record, records},
 };
 
-pub trait Engine {
+trait Engine {
     type Journal: Journal;
     const DURABILITY: Durability;
     fn create(path: &Path) -> Self::Journal;
@@ -88,7 +88,7 @@ impl Engine for MemoryWithPowerCuts {
     }
 }
 
-pub fn entries_from(journal: &dyn Journal, from: u64) -> Vec<Entry> {
+pub(crate) fn entries_from(journal: &dyn Journal, from: u64) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut visit = |entry| {
         entries.push(entry);
@@ -98,7 +98,7 @@ pub fn entries_from(journal: &dyn Journal, from: u64) -> Vec<Entry> {
     entries
 }
 
-pub fn position_at(journal: &dyn Journal, size: u64) -> Position {
+pub(crate) fn position_at(journal: &dyn Journal, size: u64) -> Position {
     let mut position = Position::start(&journal.identity());
     for entry in entries_from(journal, 1).into_iter().take(size as usize) {
         position.push(entry.leaf).unwrap();

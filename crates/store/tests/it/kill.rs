@@ -15,7 +15,7 @@ use crate::{
 
 /// Lets a second process append until it has acknowledged `target` more times, kills it, and gives
 /// the last head that it had acknowledged.
-pub fn append_and_kill(place: &Place, acknowledgements: u64) -> TreeHead {
+pub(crate) fn append_and_kill(place: &Place, acknowledgements: u64) -> TreeHead {
     let mut child = child::start("append", &place.path, None);
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut newest = None;

@@ -6,11 +6,13 @@
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
-    clippy::expect_used,
+    clippy::wildcard_enum_match_arm,
     reason = "a test that cannot go on panics, and its numbers are small"
 )]
 #![expect(clippy::doc_markdown, reason = "SQLite is the name of a program, not code")]

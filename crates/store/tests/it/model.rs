@@ -3,17 +3,17 @@
 use sha2::{Digest, Sha256};
 use store::{Entry, Identity, Record};
 
-pub struct Model {
+pub(crate) struct Model {
     identity: Identity,
-    pub entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
 }
 
 impl Model {
-    pub fn new(identity: Identity) -> Self {
+    pub(crate) fn new(identity: Identity) -> Self {
         Self { identity, entries: Vec::new() }
     }
 
-    pub fn append(&mut self, records: &[Record]) {
+    pub(crate) fn append(&mut self, records: &[Record]) {
         for record in records {
             let seq = self.entries.len() as u64 + 1;
             let previous = self.last_leaf();
@@ -23,18 +23,18 @@ impl Model {
         }
     }
 
-    pub fn last_leaf(&self) -> [u8; 32] {
+    pub(crate) fn last_leaf(&self) -> [u8; 32] {
         let origin = [b"strongroom/journal/1".as_slice(), &self.identity.deployment.0].concat();
         self.entries.last().map_or_else(|| Sha256::digest(origin).into(), |entry| entry.leaf)
     }
 
-    pub fn root(&self) -> [u8; 32] {
+    pub(crate) fn root(&self) -> [u8; 32] {
         let leaves: Vec<_> = self.entries.iter().map(|entry| entry.leaf).collect();
         tree_hash(&leaves)
     }
 }
 
-pub fn bytes(shard: u16, seq: u64, previous: [u8; 32], record: &Record) -> Vec<u8> {
+pub(crate) fn bytes(shard: u16, seq: u64, previous: [u8; 32], record: &Record) -> Vec<u8> {
     [
         previous.as_slice(),
         &shard.to_le_bytes(),
@@ -47,7 +47,7 @@ pub fn bytes(shard: u16, seq: u64, previous: [u8; 32], record: &Record) -> Vec<u
     .concat()
 }
 
-pub fn leaf(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn leaf(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest([&[0], bytes].concat()).into()
 }
 

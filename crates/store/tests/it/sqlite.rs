@@ -105,7 +105,9 @@ fn what_is_not_a_journal_is_refused() {
     }
     let place = Place::new();
     Connection::open(&place.path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    let before = std::fs::read(&place.path).unwrap();
     assert_eq!(refused(&opening(&place.path)).id(), "wrong-journal");
+    assert_eq!(std::fs::read(&place.path).unwrap(), before);
 }
 
 #[test]
@@ -165,8 +167,10 @@ fn a_start_from_a_trusted_place_follows_the_chain_from_there() {
     let position = Some(position_at(&place.open(), 12));
     let shell = Connection::open(&place.path).unwrap();
     shell.execute("UPDATE journal SET payload = x'00' WHERE seq = 3", []).unwrap();
+    drop(shell);
     let trusting = Opening { position, ..opening(&place.path) };
     assert_eq!(SqliteJournal::open(&trusting).unwrap().size(), 20);
+    let shell = Connection::open(&place.path).unwrap();
     shell.execute("UPDATE journal SET payload = x'00' WHERE seq = 17", []).unwrap();
     drop(shell);
     let fault = refused(&trusting);

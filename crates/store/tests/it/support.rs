@@ -7,14 +7,14 @@ use store::{Identity, Journal, Opening, Record, SqliteJournal};
 use tempfile::TempDir;
 
 /// 2019-05-07T17:15:24Z.
-pub const START_SECONDS: u64 = 1_557_249_324;
+pub(crate) const START_SECONDS: u64 = 1_557_249_324;
 
-pub fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     Identity { deployment: DeploymentId([7; 32]), shard: 0 }
 }
 
 /// A record that differs from all others in `number`.
-pub fn record(number: u64) -> Record {
+pub(crate) fn record(number: u64) -> Record {
     let length = (number * 37 % 190) as usize;
     Record {
         at: Timestamp::parse_seconds(START_SECONDS + number).unwrap(),
@@ -25,12 +25,12 @@ pub fn record(number: u64) -> Record {
 }
 
 /// Records `first` to `first + count - 1`.
-pub fn records(first: u64, count: u64) -> Vec<Record> {
+pub(crate) fn records(first: u64, count: u64) -> Vec<Record> {
     (first..first + count).map(record).collect()
 }
 
 /// Appends the records that belong to the next `count` places, in batches of 7.
-pub fn grow(journal: &mut dyn Journal, count: u64) {
+pub(crate) fn grow(journal: &mut dyn Journal, count: u64) {
     let end = journal.size() + count;
     while journal.size() < end {
         let batch = records(journal.next_seq(), 7.min(end - journal.size()));
@@ -38,25 +38,25 @@ pub fn grow(journal: &mut dyn Journal, count: u64) {
     }
 }
 
-pub fn opening(path: &Path) -> Opening {
+pub(crate) fn opening(path: &Path) -> Opening {
     Opening { path: path.to_owned(), identity: identity(), position: None, witnessed: None }
 }
 
 /// A folder with a place for one journal in it.
-pub struct Place {
-    pub folder: TempDir,
-    pub path: PathBuf,
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    pub(crate) path: PathBuf,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         Self { folder, path }
     }
 
     /// A journal with `count` entries that was closed cleanly.
-    pub fn closed(count: u64) -> Self {
+    pub(crate) fn closed(count: u64) -> Self {
         let place = Self::new();
         let mut journal = SqliteJournal::create(&place.path, identity()).unwrap();
         grow(&mut journal, count);
@@ -64,12 +64,12 @@ impl Place {
         place
     }
 
-    pub fn open(&self) -> SqliteJournal {
+    pub(crate) fn open(&self) -> SqliteJournal {
         SqliteJournal::open(&opening(&self.path)).unwrap()
     }
 
     /// A copy of the journal and its write-ahead log as a crash at this moment would leave them.
-    pub fn copy(&self) -> Self {
+    pub(crate) fn copy(&self) -> Self {
         let copy = Self::new();
         for suffix in ["", "-wal"] {
             let from = beside(&self.path, suffix);
@@ -81,7 +81,7 @@ impl Place {
     }
 
     /// Every file of the folder with its bytes.
-    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+    pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let files = std::fs::read_dir(self.folder.path()).unwrap();
         let mut files: Vec<_> = files
             .map(|file| file.unwrap().path())
@@ -92,30 +92,30 @@ impl Place {
     }
 }
 
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-pub fn read(path: &Path) -> Vec<u8> {
+pub(crate) fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
 /// SplitMix64, so that a seed gives the same run everywhere.
 /// Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// The seed that the environment names, or `default`; printed either way.
-    pub fn seeded(default: u64) -> Self {
+    pub(crate) fn seeded(default: u64) -> Self {
         let named = std::env::var("STRONGROOM_SEED").ok();
         let seed = named.and_then(|text| text.parse().ok()).unwrap_or(default);
         println!("STRONGROOM_SEED={seed}");
         Self(seed)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -21,12 +21,7 @@ use utoipa::ToSchema;
 use super::{Edge, Problem};
 use crate::{clock, config::bitcoin_network};
 
-pub(super) use account::{AccountView, AddressList, AddressView};
-pub(super) use deposits::{DepositList, DepositView};
-pub(super) use settlements::{SettlementRequest, SettlementView, TransferRequest};
-pub(super) use withdrawals::{
-    WithdrawalList, WithdrawalRequestBody, WithdrawalView, parse_id, view_withdrawal,
-};
+pub(super) use withdrawals::{WithdrawalView, parse_id, view_withdrawal};
 
 pub(super) mod paths {
     //! For the generated OpenAPI document.

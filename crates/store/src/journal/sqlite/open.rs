@@ -15,21 +15,25 @@ use crate::{
     journal::batch::Batch,
 };
 
-/// How the journal's connection is set up, in this order.
-const PRAGMAS: [Pragma; 8] = [
+/// What holds before anything is read, so that the file of somebody else is left as it is.
+const FIRST: [Pragma; 3] = [
+    Pragma { name: "busy_timeout", value: "0", answer: "0" },
     // One process, one connection; the log's index then lives in memory instead of a third file.
     Pragma { name: "locking_mode", value: "EXCLUSIVE", answer: "exclusive" },
+    // A damaged or planted schema must not call functions.
+    Pragma { name: "trusted_schema", value: "OFF", answer: "0" },
+];
+
+/// How a file that is known to be the journal is written.
+const WRITING: [Pragma; 5] = [
     Pragma { name: "journal_mode", value: "WAL", answer: "wal" },
     // NORMAL would flush at checkpoints only and lose what was acknowledged since.
     Pragma { name: "synchronous", value: "FULL", answer: "2" },
     // A small log, moved into the database often: many short stalls instead of a rare long one,
     // and few entries for a damaged log to take along. `examples/append_speed.rs` measures it.
     Pragma { name: "wal_autocheckpoint", value: "64", answer: "64" },
-    Pragma { name: "busy_timeout", value: "0", answer: "0" },
     Pragma { name: "mmap_size", value: "0", answer: "0" },
     Pragma { name: "cell_size_check", value: "ON", answer: "1" },
-    // A damaged or planted schema must not call functions.
-    Pragma { name: "trusted_schema", value: "OFF", answer: "0" },
 ];
 
 /// Which journal to open, and what is known about it from elsewhere.
@@ -91,9 +95,10 @@ impl SqliteJournal {
         // Before SQLite sees the files: it would drop what follows a damaged frame, and write over
         // it.
         refuse_damage(path)?;
-        let connection = database::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, &PRAGMAS)?;
+        let connection = database::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, &FIRST)?;
         keep_files_on_close(&connection, true).map_err(database::sqlite("opening", path))?;
         check_meta(&connection, path, identity)?;
+        database::set(&connection, path, &WRITING)?;
         let position = follow(&connection, opening)?;
         // From here on it must succeed.
         begin_new_log(&connection).map_err(database::sqlite("checkpointing", path))?;
@@ -121,7 +126,8 @@ fn write_draft(draft: &Path, identity: &Identity) -> Result<(), Fault> {
     let file = database::private().create_new(true).open(draft);
     let file = file.map_err(database::io("creating", draft))?;
     let failed = database::sqlite("creating", draft);
-    let mut connection = database::open(draft, OpenFlags::SQLITE_OPEN_READ_WRITE, &PRAGMAS)?;
+    let mut connection = database::open(draft, OpenFlags::SQLITE_OPEN_READ_WRITE, &FIRST)?;
+    database::set(&connection, draft, &WRITING)?;
     let transaction = connection.transaction().map_err(&failed)?;
     create(&transaction, identity).map_err(&failed)?;
     transaction.commit().map_err(&failed)?;

@@ -1,0 +1,142 @@
+//! Which withdrawals a batch pays. What does not fit waits, and blocks nobody.
+
+use primitives::{AccountId, Outpoint, Sats, Timestamp, WithdrawalId};
+
+use super::{
+    build::Wanted,
+    purse::{Outputs, Purse, Till},
+};
+use crate::{Custody, Params, Refusal, Withdrawal};
+
+/// The greatest key of the queue at a moment.
+const LAST: WithdrawalId = WithdrawalId::new(AccountId::from_u64(u64::MAX), [0xff; 32]);
+
+/// Waiting withdrawals that one assembly looks at, so that no turn of the core grows without
+/// bound; so many frozen or too large ones must wait before they hide another.
+const SCAN_MAX: usize = 100_000;
+
+/// What a batch may use up.
+#[derive(Debug)]
+pub(super) struct Limits<'a> {
+    /// Its coins.
+    pub(super) till: Till<'a>,
+    /// What the signer may still release, fees included.
+    pub(super) signer_left: Sats,
+    /// The size of a change output's script, in bytes.
+    pub(super) change_bytes: usize,
+    /// What change must be worth at least; less is left to the network as fee.
+    pub(super) change_min: Sats,
+}
+
+/// What a batch pays, and the coins that it may take for it.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) wanted: Vec<Wanted>,
+    pub(super) purse: Purse,
+    forced: Vec<Outpoint>,
+    outputs: Outputs,
+    total: Sats,
+}
+
+impl Chosen {
+    fn nothing(limits: &Limits<'_>, stale: Vec<Outpoint>) -> Option<Self> {
+        let (wanted, outputs, total) = (Vec::new(), Outputs::default(), Sats::ZERO);
+        Some(Self { wanted, purse: limits.till.purse(&stale)?, forced: stale, outputs, total })
+    }
+
+    /// Takes one more payout, if coins and signer allow it.
+    fn take(&mut self, limits: &Limits<'_>, withdrawal: &Withdrawal, wanted: Wanted) -> Option<()> {
+        let total = self.total.checked_add(wanted.amount)?;
+        let outputs = self.outputs.with(wanted.script.len());
+        let pin = withdrawal.pin.filter(|pin| !self.forced.contains(pin));
+        let forced: Vec<_> = self.forced.iter().copied().chain(pin).collect();
+        let fuller = if pin.is_some() { Some(limits.till.purse(&forced)?) } else { None };
+        let purse = fuller.as_ref().unwrap_or(&self.purse);
+        let (coins, _) = purse.cover(limits.till.price, total, outputs)?;
+        let fee = limits.till.price.fee(coins.len(), outputs.with(limits.change_bytes));
+        let fee = fee.checked_add(limits.change_min)?;
+        if total.checked_add(fee)? > limits.signer_left {
+            return None;
+        }
+        (self.total, self.outputs, self.forced) = (total, outputs, forced);
+        if let Some(fuller) = fuller {
+            self.purse = fuller;
+        }
+        self.wanted.push(wanted);
+        Some(())
+    }
+}
+
+impl Custody {
+    /// The withdrawals whose window has closed, oldest first, as many as fit.
+    pub(super) fn choose_withdrawals(
+        &self,
+        params: &Params,
+        now: Timestamp,
+        limits: &Limits<'_>,
+    ) -> Result<Chosen, Refusal> {
+        let outputs_max = usize::try_from(params.batch_outputs_max).unwrap_or(usize::MAX);
+        let stale = self.stale_pins(now, &limits.till);
+        let chosen = Chosen::nothing(limits, stale);
+        let mut chosen =
+            chosen.or_else(|| Chosen::nothing(limits, Vec::new())).ok_or(Refusal::NothingToPay)?;
+        let mut waits = None;
+        for (_, id) in self.queue.range(..=(now, LAST)).take(SCAN_MAX) {
+            let Some(withdrawal) = self.withdrawals.get(id) else { continue };
+            if !self.may_leave(withdrawal, now) {
+                continue;
+            }
+            let (withdrawal_id, script, amount) = (*id, withdrawal.script(), withdrawal.amount);
+            let sum = chosen.total.checked_add(amount).unwrap_or(Sats::MAX);
+            let fits = sum <= params.batch_total_max || chosen.wanted.is_empty();
+            let wanted = Wanted { withdrawal: withdrawal_id, script, amount };
+            if !fits || chosen.take(limits, withdrawal, wanted).is_none() {
+                waits.get_or_insert(amount);
+                continue;
+            }
+            if chosen.wanted.len() >= outputs_max || chosen.total > params.batch_total_max {
+                break;
+            }
+        }
+        match (chosen.wanted.is_empty(), waits) {
+            (true, None) => Err(Refusal::NothingToPay),
+            (true, Some(needed)) => {
+                let spendable = chosen.purse.total().min(limits.signer_left);
+                Err(Refusal::CoinsInsufficient { needed, spendable })
+            }
+            (false, _) => Ok(chosen),
+        }
+    }
+
+    /// The overlay that every arrow asks: freezes, deposits adrift, an intent that still lives.
+    fn may_leave(&self, withdrawal: &Withdrawal, now: Timestamp) -> bool {
+        let account = self.account(withdrawal.account);
+        let free = account.is_ok_and(|account| !account.frozen && account.adrift == 0);
+        free && withdrawal.not_after > now
+    }
+
+    /// Pins of waiting withdrawals whose intent lives: no other batch may take them.
+    pub(super) fn living_pins(&self, now: Timestamp) -> impl Iterator<Item = Outpoint> {
+        self.pins(move |not_after| not_after > now)
+    }
+
+    /// Pins of waiting withdrawals whose intent has ended. The next batch spends them, so that
+    /// these withdrawals fail once it is final, and their money is free.
+    fn stale_pins(&self, now: Timestamp, till: &Till<'_>) -> Vec<Outpoint> {
+        let mut stale: Vec<_> = self.pins(move |not_after| not_after <= now).collect();
+        stale.dedup();
+        stale.retain(|pin| {
+            let worth = till.coins.get(pin).is_some_and(|coin| coin.value > till.price.input());
+            worth && !till.withheld.contains(pin) && till.purse(&[*pin]).is_some()
+        });
+        stale.truncate(till.inputs_max.div_ceil(2));
+        stale
+    }
+
+    fn pins(&self, counts: impl Fn(Timestamp) -> bool) -> impl Iterator<Item = Outpoint> {
+        let pinned = self.pinned.iter().filter(move |(_, id)| {
+            self.withdrawals.get(id).is_some_and(|withdrawal| counts(withdrawal.not_after))
+        });
+        pinned.map(|(pin, _)| *pin)
+    }
+}

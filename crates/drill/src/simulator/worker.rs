@@ -1,0 +1,305 @@
+//! The worker that drives what the core has decided: assemble, have signed, broadcast, broadcast
+//! again. It remembers only what it has asked the signer.
+
+use std::collections::VecDeque;
+
+use bitcoin::{Transaction, consensus::encode};
+use custody::{
+    Command, Custody,
+    payout::{Assembly, Batch, BatchState},
+    planted::{self, Bug},
+};
+use primitives::{BatchId, FeeRate, Sats};
+use signer_protocol::{
+    RefusalTag, Request, Response, TreeHead,
+    message::{decode_body, encode_frame},
+};
+
+use super::{
+    convert,
+    failure::{Check, Found},
+    journal::SHARD,
+    node::{Rejected, Tx},
+    server::Server,
+    signer_host::body,
+    world::World,
+};
+
+/// What the worker waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    Describe,
+    Witnessed,
+    Witness(TreeHead),
+    Sign(BatchId),
+}
+
+/// The worker's memory, lost with the process.
+#[derive(Debug, Default)]
+pub(crate) struct Worker {
+    asked: Option<(u64, Ask)>,
+    /// What the signer's outer bucket held when it was last asked.
+    left: Option<Sats>,
+    /// Journal entries that the signer has witnessed, once known.
+    witnessed: Option<u64>,
+}
+
+/// The connection between the two processes: in order, and whatever is in it may be lost when it
+/// breaks. The signer never reads a connection that was given up once a newer one exists.
+#[derive(Debug, Default)]
+pub(crate) struct Wire {
+    number: u64,
+    pub(crate) to_signer: VecDeque<(u64, Vec<u8>)>,
+    pub(crate) to_server: VecDeque<(u64, Vec<u8>)>,
+}
+
+/// What can be done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Sign(BatchId),
+    Broadcast(BatchId),
+    Rebroadcast(BatchId),
+    Assemble,
+}
+
+/// Whether something forbids that this batch goes on: a stop, or a payout's account that is frozen
+/// or has a deposit adrift.
+pub(crate) fn held_back(state: &Custody, batch: &Batch) -> Option<String> {
+    if let Some(stop) = state.stops().next() {
+        return Some(format!("releases are stopped: {stop}"));
+    }
+    batch.payouts.iter().find_map(|payout| {
+        let withdrawal = state.withdrawal(payout.withdrawal).ok()?;
+        let account = state.account(withdrawal.account).ok()?;
+        let held = account.frozen || account.adrift > 0;
+        held.then(|| format!("account {} is frozen or adrift", withdrawal.account))
+    })
+}
+
+impl World {
+    /// One task of the worker, if it is not waiting for the signer.
+    pub(crate) fn work(&mut self) -> Check {
+        let Some(server) = &self.server else { return Ok(()) };
+        if server.worker.asked.is_some() {
+            return Ok(());
+        }
+        let tasks = self.tasks(server);
+        let Some(task) = self.random.pick(&tasks).copied() else { return Ok(()) };
+        self.trace.line(format_args!("worker: {task:?}"));
+        match task {
+            Task::Sign(batch) => self.have_signed(batch),
+            Task::Broadcast(batch) => self.broadcast_batch(batch, true),
+            Task::Rebroadcast(batch) => self.broadcast_batch(batch, false),
+            Task::Assemble => self.assemble(),
+        }
+    }
+
+    fn tasks(&self, server: &Server) -> Vec<Task> {
+        let state = &server.state;
+        if state.stops().next().is_some() {
+            return Vec::new();
+        }
+        let mut tasks = Vec::new();
+        let mut signing = false;
+        for (id, batch) in state.live_batches() {
+            signing |= batch.state == BatchState::Built;
+            if held_back(state, batch).is_some() {
+                continue;
+            }
+            let id_on_chain = convert::node_txid(batch.txid);
+            let known =
+                self.node.pool.contains(&id_on_chain) || self.node.is_confirmed(&id_on_chain);
+            match batch.state {
+                BatchState::Built => tasks.push(Task::Sign(id)),
+                BatchState::Signed => tasks.push(Task::Broadcast(id)),
+                BatchState::Broadcast if !known => tasks.push(Task::Rebroadcast(id)),
+                BatchState::Broadcast
+                | BatchState::Confirmed { .. }
+                | BatchState::Final { .. }
+                | BatchState::Dissolved
+                | BatchState::Failed => {}
+            }
+        }
+        let now = self.clock.server().max(state.now());
+        if !signing && state.has_queued(now) {
+            tasks.push(Task::Assemble);
+        }
+        tasks
+    }
+
+    /// Asks the signer, after it has witnessed the entry that authorises the batch.
+    fn have_signed(&mut self, id: BatchId) -> Check {
+        let Some(server) = &self.server else { return Ok(()) };
+        let Ok(batch) = server.state.batch(id) else { return Ok(()) };
+        let (ask, request) = match server.worker.witnessed {
+            None => (Ask::Witnessed, Request::WitnessedHead { shard: SHARD }),
+            Some(size) if size < batch.built_seq => {
+                let head = server.journal.head();
+                let proof = server.journal.prove_from(size).ok_or_else(|| {
+                    let ours = server.journal.size();
+                    let found = format!("{size} entries were witnessed, the journal has {ours}");
+                    Found::new("acknowledged-survives", found)
+                })?;
+                (Ask::Witness(head), Request::WitnessHead { head, proof })
+            }
+            Some(_) => {
+                let request = server.state.sign_request(id, SHARD, &mut |_| None);
+                // A coin that a reorg took away for now: asked again later.
+                let Ok(request) = request else { return Ok(()) };
+                (Ask::Sign(id), Request::Sign(request))
+            }
+        };
+        self.ask(ask, &request)
+    }
+
+    fn ask(&mut self, ask: Ask, request: &Request) -> Check {
+        let Some(server) = &mut self.server else { return Ok(()) };
+        let frame = encode_frame(request).map_err(|e| Found::simulator(e.to_string()))?;
+        self.wire.number = self.wire.number.saturating_add(1);
+        server.worker.asked = Some((self.wire.number, ask));
+        self.wire.to_signer.push_back((self.wire.number, frame));
+        Ok(())
+    }
+
+    fn assemble(&mut self) -> Check {
+        let Some(server) = &mut self.server else { return Ok(()) };
+        let Some(signer_left) = server.worker.left.take() else {
+            return self.ask(Ask::Describe, &Request::Describe);
+        };
+        let fee_rate = FeeRate::from_sat_per_kwu(self.random.between(250, 4_000));
+        let assembly = Assembly { fee_rate, signer_left, seed: self.random.bytes() };
+        server.waiting.push_back(Command::AssembleBatch { assembly });
+        Ok(())
+    }
+
+    /// The signer's host reads the next request. A request may arrive twice, one copy right behind
+    /// the other; the second answer finds nobody waiting.
+    pub(crate) fn deliver_request(&mut self) -> Check {
+        let Some((number, frame)) = self.wire.to_signer.pop_front() else { return Ok(()) };
+        let copies = if self.random.chance(self.profile.duplicates) { 2 } else { 1 };
+        for _ in 0..copies {
+            let answer = self.signer.answer(&frame, &self.clock, &mut self.random)?;
+            let down = answer.is_none();
+            self.trace.line(format_args!("signer: request {number}, answered {}", !down));
+            self.wire.to_server.extend(answer.map(|answer| (number, answer)));
+        }
+        Ok(())
+    }
+
+    /// The server reads the next answer.
+    pub(crate) fn deliver_answer(&mut self) -> Check {
+        let Some((number, frame)) = self.wire.to_server.pop_front() else { return Ok(()) };
+        let Some(server) = &mut self.server else { return Ok(()) };
+        let Some((_, ask)) = server.worker.asked.filter(|(asked, _)| *asked == number) else {
+            return Ok(());
+        };
+        server.worker.asked = None;
+        let response: Response =
+            decode_body(body(&frame)?).map_err(|e| Found::simulator(e.to_string()))?;
+        match response {
+            Response::Description(description) => {
+                let outer = description.buckets.first().map(|bucket| bucket.left);
+                server.worker.left = outer.filter(|_| description.halted.is_none());
+                Ok(())
+            }
+            Response::Witnessed { head } => {
+                server.worker.witnessed = Some(head.map_or(0, |head| head.size));
+                Ok(())
+            }
+            Response::Signed(signed) => self.signed(ask, signed.transaction),
+            Response::Refused { tag, detail } => self.refused(ask, tag, &detail),
+            Response::Fault { detail } => Err(Found::simulator(detail)),
+        }
+    }
+
+    fn signed(&mut self, ask: Ask, transaction: Vec<u8>) -> Check {
+        let Ask::Sign(batch) = ask else { return Err(Found::simulator("signed unasked")) };
+        self.trace.line(format_args!("worker: {batch} is signed"));
+        if planted::active(Bug::BroadcastBeforeJournal) {
+            self.broadcast_bytes(batch, &transaction)?;
+        }
+        if let Some(server) = &mut self.server {
+            server.waiting.push_back(Command::RecordSigned { batch, transaction });
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, ask: Ask, tag: RefusalTag, detail: &str) -> Check {
+        self.trace.line(format_args!("worker: {ask:?} refused: {tag}: {detail}"));
+        self.report.count_refusal_of_signer(tag.id());
+        let Some(server) = &mut self.server else { return Ok(()) };
+        match (ask, tag) {
+            (_, RefusalTag::JournalShrunk | RefusalTag::JournalForked) => {
+                Err(Found::new("acknowledged-survives", format!("{tag}: {detail}")))
+            }
+            (_, RefusalTag::JournalNotWitnessed) => {
+                server.worker.witnessed = None;
+                Ok(())
+            }
+            (Ask::Sign(batch), tag) if tag.proves_unsigned() => {
+                server.waiting.push_back(Command::RecordRefused { batch, tag });
+                Ok(())
+            }
+            // A halt: asked again later.
+            (Ask::Sign(_) | Ask::Describe | Ask::Witnessed | Ask::Witness(_), _) => Ok(()),
+        }
+    }
+
+    /// The worker gives up waiting: the connection is dropped with what is in it. What the signer
+    /// had not read yet it reads now or never.
+    pub(crate) fn give_up(&mut self) -> Check {
+        let Some(server) = &mut self.server else { return Ok(()) };
+        let Some((_, ask)) = server.worker.asked.take() else { return Ok(()) };
+        self.trace.line(format_args!("worker: gives up waiting for {ask:?}"));
+        if planted::active(Bug::DissolvedUnasked)
+            && let Ask::Sign(batch) = ask
+        {
+            let tag = RefusalTag::Tranche;
+            server.waiting.push_back(Command::RecordRefused { batch, tag });
+        }
+        self.drop_connection()
+    }
+
+    /// The connection breaks. Bytes that were sent may still be acted upon, at once or never.
+    pub(crate) fn drop_connection(&mut self) -> Check {
+        while !self.wire.to_signer.is_empty() {
+            if self.random.chance(500) {
+                self.deliver_request()?;
+            } else {
+                self.wire.to_signer.pop_front();
+            }
+        }
+        self.wire.to_server.clear();
+        Ok(())
+    }
+
+    fn broadcast_batch(&mut self, id: BatchId, first: bool) -> Check {
+        let Some(server) = &self.server else { return Ok(()) };
+        let Ok(batch) = server.state.batch(id) else { return Ok(()) };
+        let bytes = batch.transaction.clone();
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let taken = self.broadcast_bytes(id, &bytes)?;
+        if taken
+            && first
+            && let Some(server) = &mut self.server
+        {
+            server.waiting.push_back(Command::RecordBroadcast { batch: id });
+        }
+        Ok(())
+    }
+
+    /// Gives a transaction to the node, which may refuse it.
+    fn broadcast_bytes(&mut self, id: BatchId, bytes: &[u8]) -> Result<bool, Found> {
+        let body: Transaction =
+            encode::deserialize(bytes).map_err(|e| Found::simulator(e.to_string()))?;
+        if let Some(server) = &self.server {
+            self.observer.may_broadcast(&server.state, id, bytes)?;
+        }
+        let outcome = self.node.accept(&Tx::new(body), false);
+        self.trace.line(format_args!("node: {id} broadcast: {outcome:?}"));
+        self.report.broadcasts = self.report.broadcasts.saturating_add(1);
+        Ok(matches!(outcome, Ok(()) | Err(Rejected::Confirmed)))
+    }
+}

@@ -1,0 +1,213 @@
+//! `strongroom serve`: wiring. Opens the journal only after it was compared with what the signer
+//! has witnessed, and serves until it is asked to end.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use access::{NonceMemory, Settings, Verifier};
+use anyhow::{Context, anyhow};
+use chain::{node::Node, rpc::Endpoint};
+use custody::{Command, Custody, Params};
+use primitives::{BlockHeight, BlockRef, Seconds};
+use signer_protocol::Description;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    clock,
+    config::{Config, bitcoin_network},
+    core::{self, Options, Running},
+    edge::{self, Edge, Keys, health::Monitor},
+    replica::Replica,
+    signer_client::{SignerClient, SignerFault},
+    status::Status,
+    worker::{self, Ending, Shared},
+};
+
+/// Pause between two tries to reach the signer or the node at the start.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+///
+/// What keeps the house from opening, with what was tried and what to do.
+pub fn serve(config_path: &Path) -> anyhow::Result<()> {
+    let config = Config::load(config_path)?;
+    let token = config.operator_token()?;
+    let signer = Arc::new(SignerClient::new(&config.signer.socket));
+    let description = wait_for_signer(&signer)?;
+    let witnessed = signer.witnessed(SHARD)?;
+    let options = Options {
+        dir: config.data_dir.clone(),
+        deployment: description.deployment,
+        shard: SHARD,
+        witnessed,
+    };
+    let opened = core::open(&options)?;
+    let params = parameters(&config, &description, opened.state())?;
+    let started = clock::now().max(opened.state().now());
+    let keys = Arc::new(Keys::default());
+    keys.update(opened.state().keys().copied());
+    let (running, replica) = opened.run(&options)?;
+    let configured = Command::Configure { params: Box::new(params) };
+    running.core().execute(configured, |_, outcome| outcome).wait()??;
+
+    let status = Arc::new(Status::default());
+    // Until the first look at the node nobody knows whether anything may be released.
+    status.set("chain", vec!["starting: the node was not asked yet".to_owned()]);
+    let shared = Shared {
+        core: running.core(),
+        status: Arc::clone(&status),
+        signer: Arc::clone(&signer),
+        witness: running.witness(),
+        ending: Ending::default(),
+    };
+    let threads = worker::start(&config, &shared)?;
+    let mut settings = Settings::new(config.http.authorities.clone(), started);
+    settings.clock_skew_max = Seconds(config.http.clock_skew_seconds);
+    settings.lifetime_max = Seconds(config.http.request_lifetime_seconds);
+    let edge = Arc::new(Edge {
+        core: running.core(),
+        replica: Arc::clone(&replica),
+        keys,
+        verifier: Verifier::new(settings),
+        nonces: Mutex::new(NonceMemory::new(config.http.nonces_max)),
+        operator_token: Edge::token_hash(&token),
+        signer,
+        status,
+        network: config.network()?,
+    });
+    let served = listen(&config, edge, &shared, &replica);
+    shared.ending.end();
+    for thread in threads {
+        let _ended = thread.join();
+    }
+    close(running, shared);
+    served
+}
+
+/// An installation starts with one shard.
+const SHARD: u16 = 0;
+
+fn close(running: Running, shared: Shared) {
+    drop(shared);
+    running.stop();
+    tracing::info!("closed");
+}
+
+/// The journal is opened only when the signer has said what it has witnessed: until then nobody
+/// knows whether the journal is whole.
+fn wait_for_signer(signer: &SignerClient) -> anyhow::Result<Description> {
+    let mut said = false;
+    loop {
+        match signer.describe() {
+            Ok(description) => return Ok(description),
+            Err(SignerFault::Unreachable { socket, source }) => {
+                if !said {
+                    tracing::warn!(socket = %socket.display(), %source, "waiting for the signer");
+                    said = true;
+                }
+                std::thread::sleep(RETRY);
+            }
+            Err(fault) => return Err(fault).context("the signer does not say who it is"),
+        }
+    }
+}
+
+/// The parameters: of the journal's own start block, or of the node's newest at the very beginning.
+fn parameters(config: &Config, signer: &Description, state: &Custody) -> anyhow::Result<Params> {
+    let start = match state.params() {
+        Ok(params) => params.start,
+        Err(_) => newest_block(config)?,
+    };
+    Ok(config.params(signer, start)?)
+}
+
+fn newest_block(config: &Config) -> anyhow::Result<BlockRef> {
+    let endpoint = Endpoint::new(config.node.rpc.clone(), config.node.credentials_file.clone());
+    let mut node = Node::new(endpoint);
+    let network = bitcoin_network(config.network()?);
+    let mut said = false;
+    loop {
+        let tip = node.check_network(network).and_then(|()| node.chain_info());
+        match tip {
+            Ok(info) => {
+                return Ok(BlockRef { height: BlockHeight(info.blocks), hash: info.best });
+            }
+            Err(fault) if fault.is_transient() => {
+                if !said {
+                    tracing::warn!(%fault, "waiting for the node, whose newest block begins the journal");
+                    said = true;
+                }
+                std::thread::sleep(RETRY);
+            }
+            Err(fault) => return Err(anyhow!(fault).context("the node cannot be followed")),
+        }
+    }
+}
+
+fn listen(
+    config: &Config,
+    edge: Arc<Edge>,
+    shared: &Shared,
+    replica: &Arc<Replica>,
+) -> anyhow::Result<()> {
+    let monitor = Arc::new(Monitor {
+        core: shared.core.clone(),
+        status: Arc::clone(&shared.status),
+        witness: Arc::clone(&shared.witness),
+        replica: Arc::clone(replica),
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (end, ended) = watch::channel(false);
+        let customers = bind(config.http.listen).await?;
+        let monitors = bind(config.http.monitor_listen).await?;
+        tracing::info!(customers = %config.http.listen, monitor = %config.http.monitor_listen, "serving");
+        let customers = axum::serve(customers, edge::router(edge))
+            .with_graceful_shutdown(until(ended.clone()));
+        let monitors = axum::serve(monitors, edge::health::router(monitor))
+            .with_graceful_shutdown(until(ended));
+        let both = async { tokio::try_join!(customers, monitors) };
+        let asked = async {
+            wait_for_end().await?;
+            let _nobody_serves = end.send(true);
+            // Requests under way may end; connections that only stay open do not hold us.
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            anyhow::Ok(())
+        };
+        tokio::select! {
+            served = both => served.map(|_| ()).context("serving"),
+            asked = asked => asked,
+        }
+    })
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening on {address}; is another process there?"))
+}
+
+async fn until(mut ended: watch::Receiver<bool>) {
+    let _gone = ended.wait_for(|ended| *ended).await;
+}
+
+async fn wait_for_end() -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("asked to end");
+    Ok(())
+}
