@@ -40,7 +40,8 @@ pub enum DepositState {
     },
     /// Credited, and its block was replaced.
     Adrift {
-        /// The height of the tip when its block was taken back.
+        /// The height of the tip that the reorg gave up: the new chain may carry it until it is
+        /// longer than that by some blocks.
         since: BlockHeight,
         /// The confirmations that its value had needed.
         required: Confirmations,
@@ -117,6 +118,18 @@ impl DepositState {
         }
     }
 
+    /// Whether it counts as available and may not be withdrawn yet.
+    #[must_use]
+    pub const fn is_maturing(&self) -> bool {
+        match self {
+            Self::Credited { matured, .. } | Self::Adrift { matured, .. } => !*matured,
+            Self::Detected
+            | Self::Confirming { .. }
+            | Self::Suspense { .. }
+            | Self::Orphaned { .. } => false,
+        }
+    }
+
     /// Whether time and blocks may still change it.
     #[must_use]
     pub const fn is_unsettled(&self) -> bool {
@@ -153,3 +166,6 @@ impl Deposit {
         DepositId::new(account, outpoint.txid.0, outpoint.vout)
     }
 }
+
+#[cfg(test)]
+mod tests;

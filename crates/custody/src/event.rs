@@ -558,3 +558,6 @@ pub enum Watched {
     /// The internal keychain: change.
     Internal(u32),
 }
+
+#[cfg(test)]
+mod tests;

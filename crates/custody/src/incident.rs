@@ -110,13 +110,13 @@ impl Custody {
     }
 
     pub(crate) fn apply_releases_stopped(&mut self, event: &ReleasesStopped) -> Result<(), String> {
-        self.stops.insert(event.stop);
-        Ok(())
+        let new = self.stops.insert(event.stop);
+        new.then_some(()).ok_or_else(|| format!("{} is in force already", event.stop))
     }
 
     pub(crate) fn apply_releases_resumed(&mut self, event: &ReleasesResumed) -> Result<(), String> {
-        self.stops.remove(&event.stop);
-        Ok(())
+        let known = self.stops.remove(&event.stop);
+        known.then_some(()).ok_or_else(|| format!("{} is not in force", event.stop))
     }
 
     pub(crate) fn apply_incident_opened(&mut self, event: &IncidentOpened) -> Result<(), String> {

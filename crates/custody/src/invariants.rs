@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use ledger::Code;
-use primitives::{Outpoint, Sats};
+use ledger::{Code, LedgerAccountId};
+use primitives::{AccountId, Outpoint, Sats};
 
-use crate::{Custody, WithdrawalState, books, coins::Coin};
+use crate::{Custody, DepositState, WithdrawalState, books, coins::Coin, payout::BatchState};
 
 /// A broken invariant: its name, and what was found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,11 @@ fn broken(invariant: &'static str, found: String) -> Result<(), Broken> {
     Err(Broken { invariant, found })
 }
 
+fn add(sums: &mut BTreeMap<LedgerAccountId, Sats>, id: LedgerAccountId, value: Sats) {
+    let sum = sums.entry(id).or_default();
+    *sum = sum.checked_add(value).unwrap_or(Sats::MAX);
+}
+
 impl Custody {
     /// All invariants that can be seen in one state.
     ///
@@ -31,8 +36,117 @@ impl Custody {
     pub fn check_invariants(&self) -> Result<(), Broken> {
         self.books_balance()?;
         self.coins_match_books()?;
+        self.states_match_books()?;
+        self.accounts_match_deposits()?;
         self.holds_match_withdrawals()?;
         self.never_in_two_batches()
+    }
+
+    /// `states-match-books`: what waits in suspense, is adrift, settles or was spent outside the
+    /// books is exactly what deposits, batches and unexplained spends say.
+    ///
+    /// # Errors
+    ///
+    /// The ledger account, its balance and the sum of what should stand in it.
+    pub fn states_match_books(&self) -> Result<(), Broken> {
+        let mut sums: BTreeMap<LedgerAccountId, Sats> = BTreeMap::new();
+        for deposit in self.deposits.values() {
+            match deposit.state {
+                DepositState::Confirming { .. } | DepositState::Suspense { .. } => {
+                    add(&mut sums, books::suspense(deposit.account), deposit.value);
+                }
+                DepositState::Adrift { .. } => {
+                    add(&mut sums, books::house(books::ADRIFT), deposit.value);
+                }
+                DepositState::Detected
+                | DepositState::Credited { .. }
+                | DepositState::Orphaned { .. } => {}
+            }
+        }
+        for (_, batch) in self.live_batches() {
+            if matches!(batch.state, BatchState::Confirmed { .. }) {
+                add(&mut sums, books::house(books::SETTLING), batch.total);
+            }
+        }
+        for spend in self.unexplained.values() {
+            add(&mut sums, books::house(books::UNEXPLAINED), spend.value);
+        }
+        let codes = [books::SUSPENSE, books::ADRIFT, books::SETTLING, books::UNEXPLAINED];
+        let kept: BTreeMap<_, _> =
+            self.ledger.accounts().filter(|(id, _)| codes.contains(&id.code)).collect();
+        sums.retain(|_, sum| !sum.is_zero());
+        if sums == kept {
+            return Ok(());
+        }
+        let wrong = sums.keys().chain(kept.keys()).find(|id| sums.get(id) != kept.get(id));
+        let (wanted, balance) = (wrong.map(|id| sums.get(id)), wrong.map(|id| kept.get(id)));
+        broken("states-match-books", format!("{wrong:?}: {wanted:?} asked, {balance:?} booked"))
+    }
+
+    /// `accounts-match-deposits`: what each account remembers of its deposits is their sum, and a
+    /// coin is at rest where its deposit says so.
+    ///
+    /// # Errors
+    ///
+    /// The account or coin that does not agree.
+    pub fn accounts_match_deposits(&self) -> Result<(), Broken> {
+        const NAME: &str = "accounts-match-deposits";
+        let mut sums: BTreeMap<_, (Sats, Sats, u32)> = BTreeMap::new();
+        for (outpoint, deposit) in &self.deposits {
+            let at_rest = self.coins.get(outpoint).map(|coin| coin.at_rest);
+            if at_rest.is_some_and(|at_rest| at_rest != deposit.state.counts_at_rest()) {
+                return broken(NAME, format!("{outpoint} is {}", deposit.state.name()));
+            }
+            let Some(account) = deposit.account else { continue };
+            let (exposed, maturing, adrift) = sums.entry(account).or_default();
+            let plus = |sum: Sats, counts: bool| {
+                let value = if counts { deposit.value } else { Sats::ZERO };
+                sum.checked_add(value).unwrap_or(Sats::MAX)
+            };
+            *exposed = plus(*exposed, deposit.state.is_unsettled());
+            *maturing = plus(*maturing, deposit.state.is_maturing());
+            let is_adrift = matches!(deposit.state, DepositState::Adrift { .. });
+            *adrift = adrift.saturating_add(u32::from(is_adrift));
+        }
+        for (number, account) in (1..).zip(&self.accounts) {
+            let id = AccountId::from_number(number).unwrap_or(AccountId::from_u64(0));
+            let wanted = sums.get(&id).copied().unwrap_or_default();
+            let found = (account.exposed, account.maturing, account.adrift);
+            if wanted != found {
+                return broken(NAME, format!("{id}: {wanted:?} by deposits, {found:?} kept"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Of `replay-equals-live`: the indexes, which are not stored, are those that a snapshot of
+    /// this state would be given. Makes such a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// The index that differs.
+    pub fn check_indexes(&self) -> Result<(), Broken> {
+        let unreadable =
+            |error: borsh::io::Error| Broken { invariant: "indexes", found: error.to_string() };
+        let bytes = self.to_bytes().map_err(unreadable)?;
+        let again = Self::from_bytes(&bytes).map_err(unreadable)?;
+        let same = [
+            ("descriptor", self.descriptor == again.descriptor),
+            ("scripts", self.scripts == again.scripts),
+            ("coins", self.coins == again.coins),
+            ("deposit_inputs", self.deposit_inputs == again.deposit_inputs),
+            ("unsettled_deposits", self.unsettled_deposits == again.unsettled_deposits),
+            ("live_batches", self.live_batches == again.live_batches),
+            ("queue", self.queue == again.queue),
+            ("cooling", self.cooling == again.cooling),
+            ("expiring", self.expiring == again.expiring),
+            ("open", self.open == again.open),
+            ("pinned", self.pinned == again.pinned),
+        ];
+        match same.into_iter().find(|(_, same)| !same) {
+            Some((index, _)) => broken("indexes", format!("{index} differs after a snapshot")),
+            None => Ok(()),
+        }
     }
 
     /// `books-balance`: debits equal credits, and nothing is negative.

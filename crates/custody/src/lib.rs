@@ -8,6 +8,13 @@
 //! A withdrawal's way: [`withdrawal`], [`payout`]. A block's way: [`chain`], [`deposit`]. The
 //! books: [`books`], [`coins`], [`invariants`].
 
+// The harness of `tests/it` serves the tests in here too, and speaks of this crate by its name.
+#[cfg(test)]
+extern crate self as custody;
+#[cfg(test)]
+#[path = "../tests/it/house/mod.rs"]
+mod house;
+
 mod account;
 pub mod books;
 pub mod chain;

@@ -130,3 +130,6 @@ impl Batch {
         Sats::checked_sum([self.total, self.fee, change])
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,8 @@ use primitives::{AccountId, BatchId, BlockRef, KeyId, Sats, Timestamp, Withdrawa
 
 use crate::incident::Stop;
 
-/// Why a command was refused. Nothing changed.
+/// Why a command was refused. Nothing changed. In order of precedence: of two that one command
+/// meets, the first is given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -18,29 +19,23 @@ pub enum Refusal {
         /// What is wrong.
         reason: &'static str,
     },
+    /// Parameters of another installation.
+    #[error(
+        "network, deployment, descriptor and start block belong to the journal; this one was begun with others"
+    )]
+    AnotherInstallation,
     /// A hot descriptor that cannot be used.
     #[error("the hot descriptor cannot be used: {reason}")]
     DescriptorWrong {
         /// What is wrong.
         reason: String,
     },
-    /// Parameters of another installation.
-    #[error(
-        "network, deployment, descriptor and start block belong to the journal; this one was begun with others"
-    )]
-    AnotherInstallation,
     /// The idempotency key was used with another request.
     #[error("this idempotency key was used before with another request; take a new key")]
     IdempotencyKeyReused,
     /// No such account.
     #[error("no account {account}")]
     AccountUnknown {
-        /// The account.
-        account: AccountId,
-    },
-    /// Nothing leaves the account.
-    #[error("account {account} is frozen; an operator thaws it")]
-    AccountFrozen {
         /// The account.
         account: AccountId,
     },
@@ -68,17 +63,17 @@ pub enum Refusal {
         /// What is wrong.
         reason: String,
     },
-    /// The key of the request was revoked or has ended since the request was recognised.
-    #[error("key {key} is revoked or has ended; use another key")]
-    KeyRevoked {
-        /// The key.
-        key: KeyId,
-    },
     /// No such key.
     #[error("no key {key}")]
     KeyUnknown {
         /// The key.
         key: KeyId,
+    },
+    /// No such withdrawal, or not the caller's.
+    #[error("no withdrawal {withdrawal}")]
+    WithdrawalUnknown {
+        /// The withdrawal.
+        withdrawal: WithdrawalId,
     },
     /// The caller's key may not do this.
     #[error("this key lacks the scope `{scope}`")]
@@ -91,6 +86,12 @@ pub enum Refusal {
     NotYourAccount {
         /// The account that was named.
         account: AccountId,
+    },
+    /// The key of the request was revoked or has ended since the request was recognised.
+    #[error("key {key} is revoked or has ended; use another key")]
+    KeyRevoked {
+        /// The key.
+        key: KeyId,
     },
     /// The intent cannot be read.
     #[error("the payout intent cannot be read: {reason}")]
@@ -117,12 +118,6 @@ pub enum Refusal {
         /// The time now.
         now: Timestamp,
     },
-    /// The customer's signature over the intent is wrong.
-    #[error("the signature over the payout intent does not verify with the key of the request")]
-    IntentSignature,
-    /// The script cannot be paid.
-    #[error("the script is no standard payment script (P2PKH, P2SH, P2WPKH, P2WSH, P2TR)")]
-    DestinationScript,
     /// Too little to pay out.
     #[error("{amount} is below the smallest withdrawal of {min}")]
     AmountBelowMinimum {
@@ -147,6 +142,18 @@ pub enum Refusal {
         /// The most that is taken.
         max: Sats,
     },
+    /// The script cannot be paid.
+    #[error("the script is no standard payment script (P2PKH, P2SH, P2WPKH, P2WSH, P2TR)")]
+    DestinationScript,
+    /// The customer's signature over the intent is wrong.
+    #[error("the signature over the payout intent does not verify with the key of the request")]
+    IntentSignature,
+    /// Nothing leaves the account.
+    #[error("account {account} is frozen; an operator thaws it")]
+    AccountFrozen {
+        /// The account.
+        account: AccountId,
+    },
     /// Not enough money.
     #[error("{asked} asked, {available} available")]
     FundsInsufficient {
@@ -162,12 +169,6 @@ pub enum Refusal {
         asked: Sats,
         /// What may be withdrawn.
         withdrawable: Sats,
-    },
-    /// No such withdrawal, or not the caller's.
-    #[error("no withdrawal {withdrawal}")]
-    WithdrawalUnknown {
-        /// The withdrawal.
-        withdrawal: WithdrawalId,
     },
     /// The withdrawal is past the point where this can be done.
     #[error("withdrawal {withdrawal} is {state}; {asked} is not possible any more")]
@@ -187,16 +188,16 @@ pub enum Refusal {
         /// The operator's number.
         operator: u32,
     },
-    /// Nothing is released.
-    #[error("releases are stopped: {stop}")]
-    ReleasesStopped {
-        /// Why.
-        stop: Stop,
-    },
     /// This stop is not in force.
     #[error("releases are not stopped by: {stop}")]
     NotStopped {
         /// The stop that was named.
+        stop: Stop,
+    },
+    /// Nothing is released.
+    #[error("releases are stopped: {stop}")]
+    ReleasesStopped {
+        /// Why.
         stop: Stop,
     },
     /// A batch is under way that must come first.
@@ -204,6 +205,14 @@ pub enum Refusal {
     BatchUnderWay {
         /// The batch.
         batch: BatchId,
+    },
+    /// The network asks for more than the operator pays.
+    #[error("a fee rate of {asked} sat/kwu is above the maximum of {max} sat/kwu")]
+    FeeRateAboveMaximum {
+        /// What was asked, in sat/kwu.
+        asked: u64,
+        /// The most, in sat/kwu.
+        max: u64,
     },
     /// Nothing to pay.
     #[error("no withdrawal is ready to be paid")]
@@ -218,19 +227,19 @@ pub enum Refusal {
         /// What coins and signer allow, whichever is less.
         spendable: Sats,
     },
-    /// The network asks for more than the operator pays.
-    #[error("a fee rate of {asked} sat/kwu is above the maximum of {max} sat/kwu")]
-    FeeRateAboveMaximum {
-        /// What was asked, in sat/kwu.
-        asked: u64,
-        /// The most, in sat/kwu.
-        max: u64,
-    },
     /// No such batch.
     #[error("no batch {batch}")]
     BatchUnknown {
         /// The batch.
         batch: BatchId,
+    },
+    /// What came back is not what was asked.
+    #[error("the signer returned another transaction than {batch}: {reason}")]
+    BatchAltered {
+        /// The batch.
+        batch: BatchId,
+        /// What is different.
+        reason: String,
     },
     /// The batch is in another state.
     #[error("{batch} is {state}; {asked} is not possible")]
@@ -241,14 +250,6 @@ pub enum Refusal {
         state: &'static str,
         /// What was asked.
         asked: &'static str,
-    },
-    /// What came back is not what was asked.
-    #[error("the signer returned another transaction than {batch}: {reason}")]
-    BatchAltered {
-        /// The batch.
-        batch: BatchId,
-        /// What is different.
-        reason: String,
     },
     /// The signer's refusal does not prove that it never signed the batch.
     #[error("{tag} does not prove that {batch} was never signed; it stays as it is")]
@@ -282,9 +283,6 @@ pub enum Refusal {
         /// The oldest block that is remembered.
         tip: BlockRef,
     },
-    /// The settlement's id was used with another content.
-    #[error("this settlement id was used before with another content")]
-    SettlementReused,
     /// An empty or too long settlement.
     #[error("a settlement has 1 to {max} transfers, found {found}")]
     SettlementSize {
@@ -293,6 +291,9 @@ pub enum Refusal {
         /// What was given.
         found: usize,
     },
+    /// The settlement's id was used with another content.
+    #[error("this settlement id was used before with another content")]
+    SettlementReused,
     /// A transfer of the settlement cannot be made; none was made.
     #[error("transfer {number} of the settlement: {reason}; nothing of it was posted")]
     SettlementTransfer {
@@ -306,7 +307,7 @@ pub enum Refusal {
 macro_rules! ids {
     ($($name:ident $fields:tt => $id:literal $status:literal,)*) => {
         impl Refusal {
-            /// Every id, in the order of the reference page.
+            /// Every id, in order of precedence.
             pub const IDS: &[&'static str] = &[$($id,)*];
 
             /// The stable name.
@@ -327,48 +328,48 @@ macro_rules! ids {
 ids! {
     NotConfigured {} => "not-configured" 409,
     ParametersWrong { .. } => "parameters-wrong" 422,
-    DescriptorWrong { .. } => "descriptor-wrong" 422,
     AnotherInstallation {} => "another-installation" 409,
+    DescriptorWrong { .. } => "descriptor-wrong" 422,
     IdempotencyKeyReused {} => "idempotency-key-reused" 422,
     AccountUnknown { .. } => "account-unknown" 404,
-    AccountFrozen { .. } => "account-frozen" 403,
     AccountNotFrozen { .. } => "account-not-frozen" 409,
     NumbersExhausted { .. } => "numbers-exhausted" 409,
     KeyKnown { .. } => "key-known" 409,
     KeyUnusable { .. } => "key-unusable" 422,
-    KeyRevoked { .. } => "key-revoked" 403,
     KeyUnknown { .. } => "key-unknown" 404,
+    WithdrawalUnknown { .. } => "withdrawal-unknown" 404,
     ScopeMissing { .. } => "scope-missing" 403,
     NotYourAccount { .. } => "not-your-account" 403,
+    KeyRevoked { .. } => "key-revoked" 403,
     IntentUnreadable { .. } => "intent-unreadable" 422,
     IntentElsewhere {} => "intent-elsewhere" 422,
     IntentExpired { .. } => "intent-expired" 422,
     IntentTooLong { .. } => "intent-too-long" 422,
-    IntentSignature {} => "intent-signature" 403,
-    DestinationScript {} => "destination-script" 422,
     AmountBelowMinimum { .. } => "amount-below-minimum" 422,
     FeeBelowQuote { .. } => "fee-below-quote" 422,
     FeeAboveMaximum { .. } => "fee-above-maximum" 422,
+    DestinationScript {} => "destination-script" 422,
+    IntentSignature {} => "intent-signature" 403,
+    AccountFrozen { .. } => "account-frozen" 403,
     FundsInsufficient { .. } => "funds-insufficient" 422,
     FundsMaturing { .. } => "funds-maturing" 422,
-    WithdrawalUnknown { .. } => "withdrawal-unknown" 404,
     WithdrawalState { .. } => "withdrawal-state" 409,
     AlreadyApproved { .. } => "already-approved" 409,
-    ReleasesStopped { .. } => "releases-stopped" 409,
     NotStopped { .. } => "not-stopped" 409,
+    ReleasesStopped { .. } => "releases-stopped" 409,
     BatchUnderWay { .. } => "batch-under-way" 409,
+    FeeRateAboveMaximum { .. } => "fee-rate-above-maximum" 409,
     NothingToPay {} => "nothing-to-pay" 409,
     CoinsInsufficient { .. } => "coins-insufficient" 409,
-    FeeRateAboveMaximum { .. } => "fee-rate-above-maximum" 409,
     BatchUnknown { .. } => "batch-unknown" 404,
-    BatchState { .. } => "batch-state" 409,
     BatchAltered { .. } => "batch-altered" 422,
+    BatchState { .. } => "batch-state" 409,
     BatchMayBeSigned { .. } => "batch-may-be-signed" 409,
     BlockNotNext { .. } => "block-not-next" 409,
     BlockNotTip { .. } => "block-not-tip" 409,
     ReorgTooDeep { .. } => "reorg-too-deep" 409,
-    SettlementReused {} => "settlement-reused" 422,
     SettlementSize { .. } => "settlement-size" 422,
+    SettlementReused {} => "settlement-reused" 422,
     SettlementTransfer { .. } => "settlement-transfer" 422,
 }
 
@@ -384,3 +385,6 @@ pub struct CorruptHistory {
     /// What does not fit.
     pub reason: String,
 }
+
+#[cfg(test)]
+mod tests;

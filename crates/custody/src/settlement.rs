@@ -88,18 +88,24 @@ impl Custody {
 
     /// Which transfer it was that could not be made; only on the way to a refusal.
     fn first_refused(&self, postings: &[Transfer]) -> usize {
-        let whole = |count: &usize| {
-            postings.get(..*count).is_some_and(|some| self.ledger.check(some).is_ok())
-        };
-        (1..=postings.len()).take_while(whole).count()
+        // Where a prefix is refused, every longer one is: halve what is in question.
+        let (mut good, mut bad) = (0_usize, postings.len());
+        while good.saturating_add(1) < bad {
+            let middle = good.midpoint(bad);
+            let whole = postings.get(..middle).is_some_and(|some| self.ledger.check(some).is_ok());
+            (good, bad) = if whole { (middle, bad) } else { (good, middle) };
+        }
+        good
     }
 
     pub(crate) fn apply_transfers_settled(
         &mut self,
         event: &TransfersSettled,
     ) -> Result<(), String> {
+        if self.settlements.insert(event.settlement, event.fingerprint).is_some() {
+            return Err("this settlement was posted before".to_owned());
+        }
         self.post(&postings(&event.transfers))?;
-        self.settlements.insert(event.settlement, event.fingerprint);
         for transfer in &event.transfers {
             self.touched.accounts.extend([transfer.from, transfer.to]);
         }

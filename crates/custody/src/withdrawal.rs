@@ -293,3 +293,6 @@ pub(crate) const fn hold(account: AccountId, total: Sats) -> Hold {
         amount: total,
     }
 }
+
+#[cfg(test)]
+mod tests;

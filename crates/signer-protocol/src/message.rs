@@ -5,7 +5,7 @@
 //! the work of the two processes; here are only bytes.
 
 use borsh::{BorshDeserialize, BorshSchema, BorshSerialize};
-use primitives::{DeploymentId, KeyId, Network, Sats, WithdrawalId};
+use primitives::{AccountId, DeploymentId, KeyId, Network, Sats, WithdrawalId};
 
 use crate::{RefusalTag, TreeHead};
 
@@ -13,6 +13,9 @@ use crate::{RefusalTag, TreeHead};
 pub const PROTOCOL_VERSION: u16 = 1;
 /// The largest body of a frame, in bytes: a full batch with its previous transactions.
 pub const FRAME_BYTES_MAX: usize = 32 << 20;
+
+/// Keys that may be asked about at once: one for each payout of the largest batch.
+pub const KEYS_ASKED_MAX: usize = 10_000;
 
 /// What the signer holds for one external output; each class has its own bucket.
 #[derive(
@@ -119,6 +122,11 @@ pub enum Request {
     },
     /// Examine and sign a batch.
     Sign(SignRequest),
+    /// Which of these customers' keys would you take as evidence now?
+    UsableKeys {
+        /// Accounts and keys, at most [`KEYS_ASKED_MAX`].
+        keys: Vec<(AccountId, KeyId)>,
+    },
 }
 
 /// A token bucket as the signer sees it now: `left` of `capacity`, refilled by `refill_per_hour`.
@@ -189,6 +197,11 @@ pub enum Response {
     Fault {
         /// For the operator.
         detail: String,
+    },
+    /// To [`Request::UsableKeys`]: whether each is listed for its account and has cooled down.
+    UsableKeys {
+        /// In the order that was asked.
+        usable: Vec<bool>,
     },
 }
 

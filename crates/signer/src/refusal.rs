@@ -13,14 +13,35 @@ pub struct Refusal {
     pub detail: String,
 }
 
+/// The longest detail, in characters. What a parser says may repeat megabytes of the request.
+const DETAIL_CHARS_MAX: usize = 600;
+
 impl Refusal {
     pub(crate) fn new(tag: RefusalTag, detail: impl Into<String>) -> Self {
-        Self { tag, detail: detail.into() }
+        let mut detail = detail.into();
+        if let Some((end, _)) = detail.char_indices().nth(DETAIL_CHARS_MAX) {
+            detail.truncate(end);
+            detail.push('…');
+        }
+        Self { tag, detail }
     }
 }
 
 impl From<Refusal> for Response {
     fn from(refusal: Refusal) -> Self {
         Self::Refused { tag: refusal.tag, detail: refusal.detail }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detail_is_cut_where_it_would_repeat_the_whole_request() {
+        let long = Refusal::new(RefusalTag::PsbtUnreadable, "é".repeat(10_000));
+        assert_eq!(long.detail.chars().count(), DETAIL_CHARS_MAX + 1);
+        let short = Refusal::new(RefusalTag::PsbtUnreadable, "é".repeat(DETAIL_CHARS_MAX));
+        assert_eq!(short.detail.chars().count(), DETAIL_CHARS_MAX);
     }
 }

@@ -2,10 +2,10 @@
 //! leaves is decided here.
 
 use bitcoin::consensus::encode;
-use primitives::{DeploymentId, Txid};
+use primitives::{AccountId, DeploymentId, KeyId, Txid};
 use signer_protocol::{
     Description, RefusalTag, Request, Response, SignRequest, SignedTransaction,
-    message::{MessageError, PROTOCOL_VERSION, decode_body},
+    message::{KEYS_ASKED_MAX, MessageError, PROTOCOL_VERSION, decode_body},
 };
 
 use crate::{
@@ -103,6 +103,9 @@ impl<M: Memory> Signer<M> {
             }
             Request::WitnessHead { head, proof } => self.witness_head(head, &proof, moment),
             Request::Sign(request) => self.sign(&request, moment, keys).map(Response::Signed),
+            Request::UsableKeys { keys: asked } => {
+                Ok(Response::UsableKeys { usable: self.usable_keys(&asked, moment) })
+            }
         });
         match answer {
             Ok(response) => response,
@@ -129,8 +132,19 @@ impl<M: Memory> Signer<M> {
             evaluation_grade: true,
             buckets: self.state.levels(&self.settings, moment).views(&self.settings),
             signed_total: self.state.pins.counted(),
+            // A reservation whose signature a crash lost counts as signed: it may be asked for.
             signed_transactions: self.state.transactions(),
         }
+    }
+
+    /// Which keys would count as evidence at `moment`. A hint for the server, so that it claims
+    /// the right class; each signature is examined all the same.
+    fn usable_keys(&self, asked: &[(AccountId, KeyId)], moment: Moment) -> Vec<bool> {
+        let cool_down = self.settings.limits.key_cool_down;
+        let cooling = |(account, key): &(AccountId, KeyId)| {
+            self.state.registry.cooling(*account, *key, cool_down, moment.running_millis)
+        };
+        asked.iter().take(KEYS_ASKED_MAX).map(|key| cooling(key) == Some(0)).collect()
     }
 
     fn sign(

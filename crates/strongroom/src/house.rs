@@ -6,6 +6,7 @@ mod process;
 
 use std::{
     path::{Path, PathBuf},
+    process::Command,
     thread,
     time::Duration,
 };
@@ -228,11 +229,23 @@ impl House {
             "scopes": ["read", "trade", "withdraw"],
         });
         operator.post("/ops/v1/keys", &body)?;
+        self.list_key(&account, &key)?;
         let client = Client::new(&self.url(), Caller::Key(key.clone()));
         let address = client.new_address("first")?;
         let address: Address<_> = address.parse()?;
         let address = address.require_network(bitcoin::Network::Regtest)?;
         Ok(Customer { account: account.parse()?, key, client, address })
+    }
+
+    /// Has the signer list a customer's key, on the signer's own host.
+    fn list_key(&self, account: &str, key: &SigningKey) -> anyhow::Result<()> {
+        let mut command = Command::new(self.signer_program());
+        command.args(["add-key", "--account", account, "--key", &client::key_id(key).to_string()]);
+        let output = command.arg("--admin-socket").arg(self.admin_socket()).output()?;
+        if !output.status.success() {
+            bail!("strongroom-signer add-key: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
     }
 
     /// The trading service, with a key of its own.

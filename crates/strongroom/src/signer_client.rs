@@ -59,7 +59,10 @@ impl SignerFault {
                 Self::Refused { tag: *tag, detail: detail.clone() }
             }
             Response::Fault { detail } => Self::Broken { detail: detail.clone() },
-            Response::Description(_) | Response::Witnessed { .. } | Response::Signed(_) => {
+            Response::Description(_)
+            | Response::Witnessed { .. }
+            | Response::UsableKeys { .. }
+            | Response::Signed(_) => {
                 Self::Broken { detail: "its answer does not fit the question".to_owned() }
             }
         }

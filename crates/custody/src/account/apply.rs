@@ -1,4 +1,4 @@
-use primitives::Sats;
+use primitives::{AccountId, Sats};
 
 use super::{Account, Address};
 use crate::{
@@ -13,7 +13,14 @@ use crate::{
 
 impl Custody {
     pub(crate) fn apply_configured(&mut self, event: &Configured) -> Result<(), String> {
-        if self.params.is_none() {
+        if let Some(before) = &self.params {
+            if !before.same_installation(&event.params) || !event.lookahead.is_empty() {
+                return Err("these parameters belong to another installation".to_owned());
+            }
+        } else {
+            if u32::try_from(event.lookahead.len()) != Ok(LOOKAHEAD) {
+                return Err(format!("{} scripts ahead, not {LOOKAHEAD}", event.lookahead.len()));
+            }
             let descriptor = HotDescriptor::parse(&event.params.descriptor);
             self.descriptor = Some(descriptor.map_err(|refusal| refusal.to_string())?);
             self.chain = Some(ChainState::new(event.params.start));
@@ -35,7 +42,7 @@ impl Custody {
 
     pub(crate) fn apply_account_opened(&mut self, event: &AccountOpened) -> Result<(), String> {
         let number = u64::try_from(self.accounts.len()).ok().and_then(|n| n.checked_add(1));
-        if number != Some(event.account.number()) {
+        if number.and_then(AccountId::from_number) != Some(event.account) {
             return Err(format!("{} is not the next account", event.account));
         }
         self.accounts.push(Account {
@@ -53,6 +60,9 @@ impl Custody {
 
     pub(crate) fn apply_key_registered(&mut self, event: &KeyRegistered) -> Result<(), String> {
         let id = event.key.id;
+        if let Some(account) = event.key.principal.account() {
+            self.account_mut(account)?;
+        }
         if self.keys.insert(id, event.key).is_some() {
             return Err(format!("{id} is registered already"));
         }
@@ -62,6 +72,9 @@ impl Custody {
 
     pub(crate) fn apply_key_revoked(&mut self, event: &KeyRevoked) -> Result<(), String> {
         let key = self.keys.get_mut(&event.key).ok_or_else(|| format!("no key {}", event.key))?;
+        if key.revoked.is_some() {
+            return Err(format!("{} is revoked already", event.key));
+        }
         key.revoke(self.now);
         self.touched.keys.insert(event.key);
         Ok(())
@@ -73,6 +86,7 @@ impl Custody {
             return Err(format!("address {} is not the next one", event.index));
         }
         let at = usize::try_from(event.index).map_err(|error| error.to_string())?;
+        self.account_mut(event.account)?;
         let address = self.addresses.get_mut(at).ok_or("the address is not watched")?;
         address.account = Some(event.account);
         self.next_address = event.index.checked_add(1).ok_or("no more indexes")?;
@@ -83,14 +97,20 @@ impl Custody {
     }
 
     pub(crate) fn apply_account_frozen(&mut self, event: &AccountFrozen) -> Result<(), String> {
-        self.account_mut(event.account)?.frozen = true;
-        self.touched.accounts.insert(event.account);
-        Ok(())
+        self.set_frozen(event.account, true)
     }
 
     pub(crate) fn apply_account_thawed(&mut self, event: &AccountThawed) -> Result<(), String> {
-        self.account_mut(event.account)?.frozen = false;
-        self.touched.accounts.insert(event.account);
+        self.set_frozen(event.account, false)
+    }
+
+    fn set_frozen(&mut self, id: AccountId, frozen: bool) -> Result<(), String> {
+        let before = std::mem::replace(&mut self.account_mut(id)?.frozen, frozen);
+        if before == frozen {
+            let state = if frozen { "frozen already" } else { "not frozen" };
+            return Err(format!("account {id} is {state}"));
+        }
+        self.touched.accounts.insert(id);
         Ok(())
     }
 }

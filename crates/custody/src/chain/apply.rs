@@ -141,7 +141,8 @@ impl Custody {
         for transaction in &buried.transactions {
             let batch = self.batch_by_txid.get(&transaction.txid);
             let batch = batch.and_then(|id| self.batches.get_mut(id));
-            if let Some(batch) = batch.filter(|batch| matches!(batch.state, BatchState::Final { .. }))
+            if let Some(batch) =
+                batch.filter(|batch| matches!(batch.state, BatchState::Final { .. }))
             {
                 batch.transaction = Vec::new();
                 for outpoint in &batch.inputs {

@@ -91,7 +91,9 @@ impl Custody {
             events.extend(self.advance_batch(now, *id, batch));
         }
         let lost = self.pinned.iter().filter(|(pin, _)| self.is_finally_spent(pin));
-        events.extend(lost.map(|(_, withdrawal)| WithdrawalFailed { withdrawal: *withdrawal }.into()));
+        events.extend(
+            lost.map(|(_, withdrawal)| WithdrawalFailed { withdrawal: *withdrawal }.into()),
+        );
         events
     }
 

@@ -60,9 +60,8 @@ impl Custody {
         let txid = super::txid(transaction.compute_txid());
         // The change of a batch is no deposit: the batch itself knows its inputs.
         let own = self.own_batch(&txid).is_some();
-        let pays_a_deposit = receipts
-            .iter()
-            .any(|receipt| !own || matches!(receipt.watched, Watched::External(_)));
+        let pays_a_deposit =
+            receipts.iter().any(|receipt| !own || matches!(receipt.watched, Watched::External(_)));
         let coinbase = transaction.is_coinbase();
         let inputs = if pays_a_deposit && !coinbase { inputs().collect() } else { Vec::new() };
         Some(OurTransaction { txid, spends, receipts, inputs, coinbase })

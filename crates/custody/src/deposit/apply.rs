@@ -14,6 +14,7 @@ use crate::{
 
 impl Custody {
     pub(crate) fn apply_transaction_seen(&mut self, event: &TransactionSeen) -> Result<(), String> {
+        let mut news = false;
         for receipt in &event.transaction.receipts {
             let outpoint = Outpoint { txid: event.transaction.txid, vout: receipt.vout };
             match self.deposits.get(&outpoint).map(|deposit| &deposit.state) {
@@ -22,13 +23,22 @@ impl Custody {
                         self.new_deposit(receipt.value, receipt.watched, &event.transaction);
                     self.insert_deposit(outpoint, deposit);
                 }
-                Some(DepositState::Orphaned { .. }) => {
+                Some(DepositState::Orphaned { conflict: None }) => {
                     self.set_deposit_state(&outpoint, DepositState::Detected)?;
                 }
-                Some(_) => {}
+                Some(
+                    DepositState::Orphaned { conflict: Some(_) }
+                    | DepositState::Detected
+                    | DepositState::Confirming { .. }
+                    | DepositState::Credited { .. }
+                    | DepositState::Adrift { .. }
+                    | DepositState::Suspense { .. },
+                ) => continue,
             }
+            news = true;
         }
-        Ok(())
+        let txid = event.transaction.txid;
+        news.then_some(()).ok_or_else(|| format!("nothing of {txid} is new"))
     }
 
     pub(crate) fn apply_transaction_forgotten(
@@ -43,6 +53,9 @@ impl Custody {
             .filter(|(_, deposit)| deposit.state == DepositState::Detected)
             .map(|(outpoint, _)| *outpoint)
             .collect();
+        if detected.is_empty() {
+            return Err(format!("nothing of {txid} was waiting"));
+        }
         for outpoint in detected {
             self.set_deposit_state(&outpoint, DepositState::Orphaned { conflict: None })?;
         }
@@ -96,10 +109,9 @@ impl Custody {
         let deposit = self.deposits.get(&outpoint).ok_or("a deposit was just inserted")?.clone();
         let min = self.params().map_or(Sats::MAX, |params| params.deposit_min);
         let (state, against) = match deposit.state {
-            DepositState::Adrift { required, matured, .. }
-                if !planted::active(Bug::CreditedTwice) =>
-            {
-                let state = DepositState::Credited { height, required, matured };
+            DepositState::Adrift { required, .. } if !planted::active(Bug::CreditedTwice) => {
+                // Its new block is as fresh as any: what it pays for waits again.
+                let state = DepositState::Credited { height, required, matured: false };
                 (state, books::house(books::ADRIFT))
             }
             DepositState::Detected
@@ -132,10 +144,17 @@ impl Custody {
         let book = books::house(self.book_of(outpoint, coin));
         let (state, against) = match deposit.state {
             DepositState::Confirming { .. } | DepositState::Suspense { .. } => {
-                (DepositState::Detected, books::suspense(deposit.account))
+                // The reward of a block that was replaced is in no mempool and never comes back.
+                let gone = DepositState::Orphaned { conflict: None };
+                let state = if deposit.coinbase { gone } else { DepositState::Detected };
+                (state, books::suspense(deposit.account))
             }
             DepositState::Credited { required, matured, .. } => {
-                let since = self.tip_height();
+                let since = self
+                    .chain
+                    .as_ref()
+                    .and_then(|chain| chain.reorg_from)
+                    .unwrap_or(self.tip_height());
                 let adrift = DepositState::Adrift { since, required, matured, conflict: None };
                 (adrift, books::house(books::ADRIFT))
             }
@@ -196,7 +215,13 @@ impl Custody {
         else {
             return Err(format!("deposit {outpoint} is {}", deposit.state.name()));
         };
+        if event.from_available.checked_add(event.claim) != Some(deposit.value) {
+            return Err(format!("deposit {outpoint} is not taken back as a whole"));
+        }
         for withdrawal in &event.cancelled {
+            if self.withdrawal_mut(*withdrawal)?.account != account {
+                return Err(format!("{withdrawal} is another account's"));
+            }
             self.end_unpaid(*withdrawal, WithdrawalState::Cancelled)?;
         }
         let adrift = books::house(books::ADRIFT);
@@ -242,19 +267,11 @@ impl Custody {
     ) -> Result<(), String> {
         self.touched.accounts.insert(id);
         let account = self.account_mut(id)?;
-        let exposed = |state: &DepositState| state.is_unsettled();
-        let maturing = |state: &DepositState| match state {
-            DepositState::Credited { matured, .. } | DepositState::Adrift { matured, .. } => {
-                !*matured
-            }
-            DepositState::Detected
-            | DepositState::Confirming { .. }
-            | DepositState::Suspense { .. }
-            | DepositState::Orphaned { .. } => false,
-        };
         let adrift = |state: &DepositState| u32::from(matches!(state, DepositState::Adrift { .. }));
-        account.exposed = step(account.exposed, value, exposed(before), exposed(after))?;
-        account.maturing = step(account.maturing, value, maturing(before), maturing(after))?;
+        let exposed = (before.is_unsettled(), after.is_unsettled());
+        let maturing = (before.is_maturing(), after.is_maturing());
+        account.exposed = step(account.exposed, value, exposed)?;
+        account.maturing = step(account.maturing, value, maturing)?;
         let others = account.adrift.checked_sub(adrift(before)).ok_or("adrift below zero")?;
         account.adrift = others.saturating_add(adrift(after));
         Ok(())
@@ -262,8 +279,8 @@ impl Custody {
 }
 
 /// A sum after one of its parts left or came.
-fn step(sum: Sats, value: Sats, before: bool, after: bool) -> Result<Sats, String> {
-    let changed = match (before, after) {
+fn step(sum: Sats, value: Sats, counts: (bool, bool)) -> Result<Sats, String> {
+    let changed = match counts {
         (true, false) => sum.checked_sub(value),
         (false, true) => sum.checked_add(value),
         (true, true) | (false, false) => Some(sum),

@@ -1,10 +1,10 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use primitives::{AccountId, BlockHeight, Confirmations, Outpoint, Sats, WithdrawalId};
+use primitives::{AccountId, BlockHeight, Confirmations, Outpoint, Sats, Txid, WithdrawalId};
 
 use super::{Deposit, DepositState};
 use crate::{
-    Custody, Event, Params, books,
+    Custody, Event, books,
     coins::COINBASE_MATURITY,
     event::{AccountFrozen, DepositCredited, DepositMatured, DepositReversed, IncidentOpened},
     incident::Incident,
@@ -12,76 +12,97 @@ use crate::{
     withdrawal::OperatorId,
 };
 
+/// Events of one pass at most, so that no turn of the core grows without bound.
+const PASS_MAX: usize = 1000;
+
+/// One pass over the deposits that blocks may still change.
+#[derive(Default)]
+struct Pass {
+    events: Vec<Event>,
+    /// What accounts that were credited in this pass still owe us.
+    owed: BTreeMap<AccountId, Sats>,
+    /// Accounts of which a deposit was taken back in this pass.
+    reversed: BTreeSet<AccountId>,
+    /// The last transaction and the sum of its receipts that are not final yet: all its outputs
+    /// come one after the other, and it is summed up once.
+    transaction: Option<(Txid, Sats)>,
+}
+
 impl Custody {
-    /// What follows for deposits from the newest block; one balance change per account at a time,
-    /// since each is decided on the books as they are.
+    /// What follows for deposits from the newest block. The core asks again until nothing follows,
+    /// so one pass may leave work: at most [`PASS_MAX`] events, and per account either any number
+    /// of credits or one reversal, since a reversal is decided on the balances as they are.
     pub(crate) fn advance_deposits(&self) -> Vec<Event> {
         let Ok(params) = self.params() else { return Vec::new() };
-        let mut changed = BTreeSet::new();
-        let mut events = Vec::new();
+        let mut pass = Pass::default();
         for outpoint in &self.unsettled_deposits {
+            if pass.events.len() >= PASS_MAX {
+                break;
+            }
             let Some(deposit) = self.deposits.get(outpoint) else { continue };
             let Some(account) = deposit.account else { continue };
-            if changed.contains(&account) {
-                continue;
-            }
-            let following = self.advance_deposit(params, outpoint, deposit, account);
-            if !following.is_empty() {
-                changed.insert(account);
-                events.extend(following);
+            match &deposit.state {
+                DepositState::Confirming { height } => {
+                    self.advance_confirming(&mut pass, outpoint, deposit, (account, *height));
+                }
+                DepositState::Credited { height, required, matured: false } => {
+                    let needed = required.0.saturating_add(params.withdrawable_extra);
+                    if is_deep(*height, self.tip_height(), Confirmations(needed)) {
+                        pass.events.push(DepositMatured { deposit: *outpoint }.into());
+                    }
+                }
+                DepositState::Adrift { since, conflict, .. } => {
+                    let waited = self.tip_height().0.saturating_sub(since.0);
+                    let gone = conflict.is_some() || waited >= params.adrift_blocks_max;
+                    if gone && !pass.owed.contains_key(&account) && pass.reversed.insert(account) {
+                        pass.events.extend(self.reverse_deposit(outpoint, deposit, account));
+                    }
+                }
+                DepositState::Detected
+                | DepositState::Credited { matured: true, .. }
+                | DepositState::Suspense { .. }
+                | DepositState::Orphaned { .. } => {}
             }
         }
-        events
+        pass.events
     }
 
-    fn advance_deposit(
+    fn advance_confirming(
         &self,
-        params: &Params,
+        pass: &mut Pass,
         outpoint: &Outpoint,
         deposit: &Deposit,
-        account: AccountId,
-    ) -> Vec<Event> {
-        let tip = self.tip_height();
-        match &deposit.state {
-            DepositState::Confirming { height } => {
-                let required = self.required_confirmations(outpoint, deposit);
-                if !is_deep(*height, tip, required) {
-                    return Vec::new();
-                }
-                let owed = self.ledger.balance(books::of(account, books::CLAIM));
-                let repaid = owed.min(deposit.value);
-                vec![DepositCredited { deposit: *outpoint, required, repaid }.into()]
-            }
-            DepositState::Credited { height, required, matured: false } => {
-                let needed = required.0.saturating_add(params.withdrawable_extra);
-                let deep = is_deep(*height, tip, Confirmations(needed));
-                if deep { vec![DepositMatured { deposit: *outpoint }.into()] } else { Vec::new() }
-            }
-            DepositState::Adrift { since, conflict, .. } => {
-                let waited = tip.0.saturating_sub(since.0) >= params.adrift_blocks_max;
-                if conflict.is_some() || waited {
-                    self.reverse_deposit(outpoint, deposit, account)
-                } else {
-                    Vec::new()
-                }
-            }
-            DepositState::Detected
-            | DepositState::Credited { matured: true, .. }
-            | DepositState::Suspense { .. }
-            | DepositState::Orphaned { .. } => Vec::new(),
+        (account, height): (AccountId, BlockHeight),
+    ) {
+        let by_transaction = match pass.transaction {
+            Some((txid, sum)) if txid == outpoint.txid => sum,
+            _ => self.exposure_of_transaction(outpoint),
+        };
+        pass.transaction = Some((outpoint.txid, by_transaction));
+        let required = self.required_for(deposit, by_transaction);
+        if !is_deep(height, self.tip_height(), required) || pass.reversed.contains(&account) {
+            return;
         }
+        let claim = || self.ledger.balance(books::of(account, books::CLAIM));
+        let owed = pass.owed.entry(account).or_insert_with(claim);
+        let repaid = deposit.value.min(*owed);
+        *owed = owed.saturating_sub(repaid);
+        pass.events.push(DepositCredited { deposit: *outpoint, required, repaid }.into());
     }
 
     /// The confirmations that a deposit needs: by the sum of all receipts not yet final of its
     /// transaction and of its account, since one double spend takes them all back.
     #[must_use]
     pub fn required_confirmations(&self, outpoint: &Outpoint, deposit: &Deposit) -> Confirmations {
+        self.required_for(deposit, self.exposure_of_transaction(outpoint))
+    }
+
+    fn required_for(&self, deposit: &Deposit, by_transaction: Sats) -> Confirmations {
         let Ok(params) = self.params() else { return Confirmations(u32::MAX) };
         if planted::active(Bug::CreditedTooEarly) {
             return Confirmations(1);
         }
         let by_account = deposit.account.map_or(Sats::ZERO, |account| self.exposure(account));
-        let by_transaction = self.exposure_of_transaction(outpoint);
         let value = deposit.value.max(by_account).max(by_transaction);
         let required = params.confirmations.required(value);
         if deposit.coinbase { required.max(Confirmations(COINBASE_MATURITY)) } else { required }

@@ -92,7 +92,8 @@ impl Custody {
         }
         // The signer counts a gap of change indexes: refusals must not use it up.
         let last = batch.change.as_ref().map(|change| change.index);
-        if last.is_some() && last.and_then(|last| last.checked_add(1)) == Some(self.next_change_index)
+        if last.is_some()
+            && last.and_then(|last| last.checked_add(1)) == Some(self.next_change_index)
         {
             self.next_change_index = last.unwrap_or(self.next_change_index);
         }

@@ -83,7 +83,7 @@ impl Custody {
         let mut waits = None;
         for (_, id) in self.queue.range(..=(now, LAST)).take(SCAN_MAX) {
             let Some(withdrawal) = self.withdrawals.get(id) else { continue };
-            if !self.may_leave(withdrawal, now) {
+            if !self.may_leave(withdrawal, now, &limits.till) {
                 continue;
             }
             let (withdrawal_id, script, amount) = (*id, withdrawal.script(), withdrawal.amount);
@@ -108,11 +108,13 @@ impl Custody {
         }
     }
 
-    /// The overlay that every arrow asks: freezes, deposits adrift, an intent that still lives.
-    fn may_leave(&self, withdrawal: &Withdrawal, now: Timestamp) -> bool {
+    /// The overlay that every arrow asks: freezes, deposits adrift, an intent that still lives, a
+    /// pin that can be spent.
+    fn may_leave(&self, withdrawal: &Withdrawal, now: Timestamp, till: &Till<'_>) -> bool {
         let account = self.account(withdrawal.account);
-        let free = account.is_ok_and(|account| !account.frozen && account.adrift == 0);
-        free && withdrawal.not_after > now
+        account.is_ok_and(|account| !account.frozen && account.adrift == 0)
+            && withdrawal.not_after > now
+            && withdrawal.pin.is_none_or(|pin| till.free(&pin).is_some())
     }
 
     /// Pins of waiting withdrawals whose intent lives: no other batch may take them.
@@ -126,8 +128,8 @@ impl Custody {
         let mut stale: Vec<_> = self.pins(move |not_after| not_after <= now).collect();
         stale.dedup();
         stale.retain(|pin| {
-            let worth = till.coins.get(pin).is_some_and(|coin| coin.value > till.price.input());
-            worth && !till.withheld.contains(pin) && till.purse(&[*pin]).is_some()
+            let worth = till.free(pin).is_some_and(|value| value > till.price.input());
+            worth && !till.withheld.contains(pin)
         });
         stale.truncate(till.inputs_max.div_ceil(2));
         stale

@@ -97,8 +97,8 @@ impl Custody {
         }
     }
 
-    /// A batch that the signer has not answered. One whose coins a reorg took cannot be signed for
-    /// now, and keeps nobody waiting.
+    /// A batch that the signer has not answered. One whose coins a reorg took, or that pays from a
+    /// frozen account, cannot be signed for now, and keeps nobody waiting.
     fn batch_under_way(&self) -> Option<BatchId> {
         self.live_batches
             .iter()
@@ -108,7 +108,13 @@ impl Custody {
 
     fn waits_for_the_signer(&self, batch: &Batch) -> bool {
         let there = |input: &Outpoint| self.coins.get(input).is_some();
-        batch.state == BatchState::Built && batch.inputs.iter().all(there)
+        let free = |payout: &Payout| {
+            let withdrawal = self.withdrawal(payout.withdrawal);
+            withdrawal.is_ok_and(|withdrawal| self.check_overlay(withdrawal).is_ok())
+        };
+        batch.state == BatchState::Built
+            && batch.inputs.iter().all(there)
+            && batch.payouts.iter().all(free)
     }
 
     pub(crate) fn batch_signed(

@@ -5,7 +5,7 @@ use primitives::{BatchId, Outpoint};
 use signer_protocol::{ClassEvidence, Evidence, SignRequest};
 
 use super::BatchState;
-use crate::{Custody, Refusal, coins::Coin, descriptor::HotDescriptor, event::Watched};
+use crate::{Custody, Refusal, Withdrawal, coins::Coin, descriptor::HotDescriptor, event::Watched};
 
 impl Custody {
     /// What the signer is asked for a batch. `previous` gives the transaction that made a coin,
@@ -13,8 +13,9 @@ impl Custody {
     ///
     /// # Errors
     ///
-    /// [`Refusal::BatchUnknown`], [`Refusal::BatchState`] unless the batch is Built, and
-    /// [`Refusal::BatchAltered`] where the batch cannot be described.
+    /// [`Refusal::BatchUnknown`], [`Refusal::BatchState`] unless the batch is Built,
+    /// [`Refusal::ReleasesStopped`] and [`Refusal::AccountFrozen`] while the batch may not leave,
+    /// and [`Refusal::BatchAltered`] where the batch cannot be described.
     pub fn sign_request(
         &self,
         id: BatchId,
@@ -25,6 +26,12 @@ impl Custody {
         if batch.state != BatchState::Built {
             let state = batch.state.name();
             return Err(Refusal::BatchState { batch: id, state, asked: "signing" });
+        }
+        if let Some(stop) = self.stops.first() {
+            return Err(Refusal::ReleasesStopped { stop: *stop });
+        }
+        for payout in &batch.payouts {
+            self.check_overlay(self.withdrawal(payout.withdrawal)?)?;
         }
         let altered = |reason: String| Refusal::BatchAltered { batch: id, reason };
         let transaction: Transaction =
@@ -63,6 +70,17 @@ impl Custody {
             shard,
             journal_seq: batch.built_seq,
         })
+    }
+
+    /// A frozen account keeps its whole batch from being signed. Once the intent has ended the
+    /// question is harmless, and frees the others: the signer refuses, which dissolves the batch,
+    /// or returns what it had signed before.
+    pub(super) fn check_overlay(&self, withdrawal: &Withdrawal) -> Result<(), Refusal> {
+        let account = self.account(withdrawal.account)?;
+        if (account.frozen || account.adrift > 0) && withdrawal.not_after > self.now {
+            return Err(Refusal::AccountFrozen { account: withdrawal.account });
+        }
+        Ok(())
     }
 }
 

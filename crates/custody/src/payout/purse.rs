@@ -90,18 +90,22 @@ pub struct Till<'a> {
 }
 
 impl Till<'_> {
+    /// The value of this coin, if it may be spent now and no batch has reserved it.
+    #[must_use]
+    pub fn free(&self, outpoint: &Outpoint) -> Option<Sats> {
+        let coin = self.coins.get(outpoint)?;
+        let free = self.coins.reserved_by(outpoint).is_none()
+            && coin.is_spendable(self.tip, self.final_confirmations);
+        free.then_some(coin.value)
+    }
+
     /// The coins of a batch that must take the `forced` ones, or `None` where one of these cannot
     /// be spent now or they are too many.
     #[must_use]
     pub fn purse(&self, forced: &[Outpoint]) -> Option<Purse> {
         let mut purse = Purse { coins: Vec::new(), sums: Vec::new(), forced: forced.len() };
         for outpoint in forced {
-            let coin = self.coins.get(outpoint)?;
-            let free = self.coins.reserved_by(outpoint).is_none();
-            if !free || !coin.is_spendable(self.tip, self.final_confirmations) {
-                return None;
-            }
-            purse.put(*outpoint, coin.value);
+            purse.put(*outpoint, self.free(outpoint)?);
         }
         if forced.len() > self.inputs_max {
             return None;
@@ -124,22 +128,23 @@ impl Till<'_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purse {
     coins: Vec<Outpoint>,
-    /// The value of the first coin, of the first two, and so on.
-    sums: Vec<Sats>,
+    /// One and the value of the first coin, two and the value of the first two, and so on.
+    sums: Vec<(usize, Sats)>,
     /// So many of the first coins cannot be left out.
     forced: usize,
 }
 
 impl Purse {
     fn put(&mut self, outpoint: Outpoint, value: Sats) {
+        let sum = self.total().checked_add(value).unwrap_or(Sats::MAX);
         self.coins.push(outpoint);
-        self.sums.push(self.total().checked_add(value).unwrap_or(Sats::MAX));
+        self.sums.push((self.coins.len(), sum));
     }
 
     /// The value of all coins.
     #[must_use]
     pub fn total(&self) -> Sats {
-        self.sums.last().copied().unwrap_or_default()
+        self.sums.last().map_or(Sats::ZERO, |(_, sum)| *sum)
     }
 
     /// The fewest coins that cover `payouts` and the fee, with their value. Every coin that is not
@@ -151,14 +156,12 @@ impl Purse {
         payouts: Sats,
         outputs: Outputs,
     ) -> Option<(&[Outpoint], Sats)> {
-        let covers = |coins: usize, sum: Sats| {
-            payouts.checked_add(price.fee(coins, outputs)).is_some_and(|needed| needed <= sum)
+        let falls_short = |(coins, sum): &(usize, Sats)| {
+            let needed = payouts.checked_add(price.fee(*coins, outputs));
+            needed.is_none_or(|needed| needed > *sum)
         };
-        let least = self.forced.max(1);
-        let sums = self.sums.get(least.saturating_sub(1)..)?;
-        let numbered: Vec<(usize, Sats)> = (least..).zip(sums.iter().copied()).collect();
-        let place = numbered.partition_point(|(coins, sum)| !covers(*coins, *sum));
-        let (coins, sum) = *numbered.get(place)?;
-        Some((self.coins.get(..coins)?, sum))
+        let sums = self.sums.get(self.forced.saturating_sub(1)..)?;
+        let (coins, sum) = sums.get(sums.partition_point(falls_short))?;
+        Some((self.coins.get(..*coins)?, *sum))
     }
 }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use bitcoin::{ScriptBuf, Transaction, consensus::encode};
 use custody::{
-    Command, Event, WithdrawalState,
-    books,
+    Command, Event, WithdrawalState, books,
     deposit::DepositState,
     event::Watched,
     incident::Stop,
@@ -138,9 +137,11 @@ fn a_payout_that_the_coins_cannot_cover_with_its_fee_blocks_nobody() {
     house.settle(1, &alice, &bob, cents(10));
     house.fund(&alice, cents(10));
     // All that the hot tier has: nothing is left for the network's fee.
-    let all = house.state.coins().iter().fold(Sats::ZERO, |sum, (_, coin)| {
-        sum.checked_add(coin.value).unwrap()
-    });
+    let all = house
+        .state
+        .coins()
+        .iter()
+        .fold(Sats::ZERO, |sum, (_, coin)| sum.checked_add(coin.value).unwrap());
     let ask = Ask::of(&mut house, &alice, btc(1)).with(|intent| intent.fee = Sats::ZERO);
     assert_eq!(all, cents(110));
     let large = house.ask(&alice, &ask);
@@ -213,10 +214,7 @@ fn a_living_pin_is_kept_for_its_withdrawal() {
     let pin = outpoint_of_input(&paid, 0);
     let pinned = house.withdrawals[0];
     assert_eq!(house.state.withdrawal(pinned).unwrap().pin, Some(pin));
-    house.ok(Command::FreezeAccount {
-        account: house.customers[0].account,
-        by: OperatorId(1),
-    });
+    house.ok(Command::FreezeAccount { account: house.customers[0].account, by: OperatorId(1) });
     let batch = house.assemble();
     assert!(!house.state.batch(batch).unwrap().inputs.contains(&pin));
     assert_eq!(house.state.withdrawal(id).unwrap().state.name(), "batched");
@@ -405,4 +403,38 @@ fn a_refused_tag_that_proves_nothing_leaves_the_batch() {
     let halted = Command::RecordRefused { batch, tag: RefusalTag::Halted };
     assert_eq!(house.refused(halted), "batch-may-be-signed");
     assert_eq!(house.batch_state(batch), "built");
+}
+
+#[test]
+fn a_deposit_is_not_given_up_before_the_new_chain_is_as_long_as_the_old() {
+    let mut house = House::new();
+    let alice = house.a_customer("alice");
+    let payment = house.payment(&alice, btc(1));
+    house.block(std::slice::from_ref(&payment));
+    house.blocks(7);
+    house.rewind(8);
+    // Longer than a deposit may stay adrift, and still shorter than the chain that was given up.
+    house.blocks(7);
+    house.block(&[payment]);
+    assert!(house.state.incidents().iter().all(|(_, incident)| {
+        !matches!(incident, custody::incident::Incident::DepositReversed { .. })
+    }));
+}
+
+#[test]
+fn a_deposit_that_comes_back_in_another_block_matures_again() {
+    let mut house = House::new();
+    let alice = house.a_customer("alice");
+    let payment = house.payment(&alice, btc(1));
+    house.block(std::slice::from_ref(&payment));
+    house.blocks(4);
+    house.rewind(5);
+    house.blocks(5);
+    house.block(&[payment]);
+    // One confirmation is no reason to let go of it.
+    let ask = Ask::of(&mut house, &alice, cents(10));
+    let command = house.requesting(&alice, &ask);
+    assert_eq!(house.refused(command), "funds-maturing");
+    house.blocks(2);
+    house.ask(&alice, &ask);
 }

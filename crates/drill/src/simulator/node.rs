@@ -184,6 +184,10 @@ impl Node {
         self.unspent.iter()
     }
 
+    pub(crate) fn unspent_output(&self, outpoint: &OutPoint) -> Option<&Unspent> {
+        self.unspent.get(outpoint)
+    }
+
     pub(crate) fn is_confirmed(&self, id: &Txid) -> bool {
         self.confirmed.contains_key(id)
     }

@@ -10,7 +10,6 @@ use custody::{
     event::RefusalRecorded,
 };
 use primitives::{KeyId, Timestamp, WithdrawalId};
-use signer_protocol::intent;
 
 use super::{
     disk::LogFile,
@@ -145,9 +144,7 @@ pub(crate) fn apply(state: &mut Custody, at: Timestamp, event: &Event) -> Result
 
 fn promise(command: &Command) -> Option<Promise> {
     let Command::RequestWithdrawal { asked } = command else { return None };
-    let account = asked.account()?;
-    let hash = intent::hash_bytes(&asked.request().intent);
-    Some(Promise::Withdrawal(WithdrawalId::new(account, hash)))
+    Some(Promise::Withdrawal(asked.request().id()))
 }
 
 /// A refusal of somebody recognised is part of the audit log.

@@ -42,6 +42,12 @@ pub(crate) struct News {
     pub(crate) signed: Vec<Vec<u8>>,
 }
 
+impl News {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.reserved.is_empty() && self.signed.is_empty()
+    }
+}
+
 impl Disk {
     fn note(&mut self, record: &Record) {
         if let Record::Reserved(reservation) = record {
@@ -158,13 +164,15 @@ pub(crate) struct SignerHost {
     /// Physical milliseconds that the signer has run, up to the last stop.
     ran: u64,
     up_since: u64,
+    /// Whether it died over a write of its own since somebody last asked.
+    died: bool,
 }
 
 impl SignerHost {
     /// A host whose signer was founded and knows the customers' keys.
     pub(crate) fn found(clock: &Clock) -> Result<Self, Found> {
         let disk = Rc::default();
-        let mut host = Self { disk, signer: None, ran: 0, up_since: 0 };
+        let mut host = Self { disk, signer: None, ran: 0, up_since: 0, died: false };
         host.open(clock)?;
         let now = clock.signer(false);
         let Some(signer) = host.signer.as_mut() else { return Ok(host) };
@@ -216,6 +224,7 @@ impl SignerHost {
             if !died {
                 return Err(Found::new("signer-recovers", detail.clone()));
             }
+            self.died = true;
             self.stop(clock, random);
             return Ok(None);
         }
@@ -244,6 +253,7 @@ impl SignerHost {
         match done {
             Ok(()) => Ok(()),
             Err(_) if self.disk.borrow().crashed => {
+                self.died = true;
                 self.stop(clock, random);
                 Ok(())
             }
@@ -265,6 +275,10 @@ impl SignerHost {
             disk.log.flush();
             disk.head.flush();
         }
+    }
+
+    pub(crate) const fn take_death(&mut self) -> bool {
+        std::mem::replace(&mut self.died, false)
     }
 
     /// The process starts again from what is durable.

@@ -53,6 +53,13 @@ pub(crate) struct Wire {
     pub(crate) to_server: VecDeque<(u64, Vec<u8>)>,
 }
 
+impl Wire {
+    /// How many requests were ever sent.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+}
+
 /// What can be done next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Task {
@@ -100,10 +107,8 @@ impl World {
             return Vec::new();
         }
         let mut tasks = Vec::new();
-        let mut signing = false;
         for (id, batch) in state.live_batches() {
-            signing |= batch.state == BatchState::Built;
-            if held_back(state, batch).is_some() {
+            if batch.state != BatchState::Built && held_back(state, batch).is_some() {
                 continue;
             }
             let id_on_chain = convert::node_txid(batch.txid);
@@ -121,7 +126,7 @@ impl World {
             }
         }
         let now = self.clock.server().max(state.now());
-        if !signing && state.has_queued(now) {
+        if state.has_queued(now) {
             tasks.push(Task::Assemble);
         }
         tasks
@@ -144,7 +149,7 @@ impl World {
             }
             Some(_) => {
                 let request = server.state.sign_request(id, SHARD, &mut |_| None);
-                // A coin that a reorg took away for now: asked again later.
+                // A freeze, or a coin that a reorg took away for now: asked again later.
                 let Ok(request) = request else { return Ok(()) };
                 (Ask::Sign(id), Request::Sign(request))
             }
@@ -180,6 +185,7 @@ impl World {
         for _ in 0..copies {
             let answer = self.signer.answer(&frame, &self.clock, &mut self.random)?;
             let down = answer.is_none();
+            self.note_signer();
             self.trace.line(format_args!("signer: request {number}, answered {}", !down));
             self.wire.to_server.extend(answer.map(|answer| (number, answer)));
         }
@@ -209,6 +215,7 @@ impl World {
             Response::Signed(signed) => self.signed(ask, signed.transaction),
             Response::Refused { tag, detail } => self.refused(ask, tag, &detail),
             Response::Fault { detail } => Err(Found::simulator(detail)),
+            Response::UsableKeys { .. } => Err(Found::simulator("nobody asked for keys".to_owned())),
         }
     }
 
@@ -251,6 +258,8 @@ impl World {
         let Some(server) = &mut self.server else { return Ok(()) };
         let Some((_, ask)) = server.worker.asked.take() else { return Ok(()) };
         self.trace.line(format_args!("worker: gives up waiting for {ask:?}"));
+        // The signer may have witnessed the head all the same: ask where it stands.
+        server.worker.witnessed = None;
         if planted::active(Bug::DissolvedUnasked)
             && let Ask::Sign(batch) = ask
         {

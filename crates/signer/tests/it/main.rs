@@ -2,6 +2,7 @@
 //! signatures under the consensus rules.
 #![allow(
     clippy::unwrap_used,
+    clippy::as_conversions,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::panic,

@@ -54,6 +54,8 @@ impl HouseConfig {
         write_private(&self.dir.join("signer-passphrase"), &passphrase)?;
         let mut command = self.signer_command("init");
         command.args(["--network", "regtest", "--capacity-sat", SIGNER_CAPACITY_SAT]);
+        // Nobody waits two days in a demo, and no secret of a regtest is worth a second of scrypt.
+        command.args(["--key-cool-down-seconds", "0", "--scrypt-work-factor", "2"]);
         let output = command.output().context("running strongroom-signer init")?;
         if !output.status.success() {
             bail!("strongroom-signer init: {}", String::from_utf8_lossy(&output.stderr));

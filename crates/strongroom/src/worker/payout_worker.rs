@@ -1,4 +1,7 @@
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use bitcoin::{OutPoint, Transaction, consensus::encode, hashes::Hash};
 use chain::{
@@ -11,7 +14,7 @@ use custody::{
     payout::{Assembly, BatchState},
 };
 use primitives::{BatchId, FeeRate, Outpoint, Sats};
-use signer_protocol::{Request, Response, SignRequest};
+use signer_protocol::{ClassEvidence, Evidence, PayoutIntent, Request, Response, SignRequest};
 
 use super::Shared;
 use crate::{
@@ -193,7 +196,36 @@ impl PayoutWorker {
                 found.and_then(|(_, transaction)| transaction.clone())
             })
         });
-        Ok(pending.wait()??)
+        self.claim_classes(pending.wait()??)
+    }
+
+    /// Claims a customer's signature only where the signer would take it: a key that is not in its
+    /// own list leaves the server's word. A class never adds trust; each has its own bucket.
+    fn claim_classes(&self, mut request: SignRequest) -> Result<SignRequest, Halt> {
+        let asked = |evidence: &Evidence| {
+            let ClassEvidence::CustomerSigned { key, .. } = &evidence.class else { return None };
+            Some((PayoutIntent::parse(&evidence.intent).ok()?.account, *key))
+        };
+        let keys: Vec<_> = request.evidence.iter().filter_map(asked).collect();
+        if keys.is_empty() {
+            return Ok(request);
+        }
+        let usable = match self.shared.signer.ask(&Request::UsableKeys { keys: keys.clone() })? {
+            Response::UsableKeys { usable } => usable,
+            other => return Err(SignerFault::unexpected(&other).into()),
+        };
+        let usable: BTreeSet<_> = keys
+            .into_iter()
+            .zip(usable)
+            .filter(|(_, usable)| *usable)
+            .map(|(key, _)| key)
+            .collect();
+        for evidence in &mut request.evidence {
+            if asked(evidence).is_some_and(|key| !usable.contains(&key)) {
+                evidence.class = ClassEvidence::ServerVouched;
+            }
+        }
+        Ok(request)
     }
 
     fn previous(&mut self, outpoint: &Outpoint) -> Result<Option<Transaction>, Halt> {

@@ -1,6 +1,8 @@
 //! Customers, their signed requests and their deposits.
 
-use access::{Authenticated, Nonce, Principal, RequestParts, Scope, Scopes, sign_intent, sign_request};
+use access::{
+    Authenticated, Nonce, Principal, RequestParts, Scope, Scopes, sign_intent, sign_request,
+};
 use bitcoin::{ScriptBuf, Transaction};
 use custody::{Command, Event, Settlement, WithdrawalRequest, event::CustomerTransfer};
 use ed25519_dalek::SigningKey;
@@ -161,11 +163,7 @@ impl House {
     }
 
     /// The command that settles transfers.
-    pub(crate) fn settling(
-        &self,
-        id: u8,
-        transfers: &[(&Customer, &Customer, Sats)],
-    ) -> Command {
+    pub(crate) fn settling(&self, id: u8, transfers: &[(&Customer, &Customer, Sats)]) -> Command {
         let transfers = transfers
             .iter()
             .map(|(from, to, amount)| CustomerTransfer {
@@ -179,7 +177,13 @@ impl House {
     }
 
     /// Settles one transfer.
-    pub(crate) fn settle(&mut self, id: u8, from: &Customer, to: &Customer, amount: Sats) -> Vec<Event> {
+    pub(crate) fn settle(
+        &mut self,
+        id: u8,
+        from: &Customer,
+        to: &Customer,
+        amount: Sats,
+    ) -> Vec<Event> {
         let command = self.settling(id, &[(from, to, amount)]);
         self.ok(command)
     }

@@ -28,10 +28,7 @@ use bitcoin::{
     bip32::{DerivationPath, Xpriv, Xpub},
     secp256k1::Secp256k1,
 };
-use custody::{
-    Command, Custody, Event, Params, Refusal,
-    deposit::finality::ConfirmationTable,
-};
+use custody::{Command, Custody, Event, Params, Refusal, deposit::finality::ConfirmationTable};
 use primitives::{
     BlockHash, BlockHeight, BlockRef, DeploymentId, FeeRate, Network, Outpoint, Sats, Seconds,
     Timestamp, WithdrawalId,

@@ -46,7 +46,10 @@ impl House {
             let (state, total) = (batch.state.name(), amount(batch.total));
             writeln!(text, "batch {}: {total} {state}, network fee {}", id.0, batch.fee).unwrap();
         }
-        writeln!(text, "books: {}", self.show_books()).unwrap();
+        let books = self.show_books();
+        if !books.is_empty() {
+            writeln!(text, "books: {books}").unwrap();
+        }
         for line in self.show_alarms() {
             writeln!(text, "{line}").unwrap();
         }
@@ -108,7 +111,11 @@ impl House {
         let stops = self.state.stops().map(|stop| format!("stopped: {stop}"));
         let incidents = self.state.incidents().iter().map(|(_, incident)| match incident {
             Incident::DepositReversed { value, claim, .. } => {
-                format!("incident: deposit of {} reversed, claim {}", amount(*value), amount(*claim))
+                format!(
+                    "incident: deposit of {} reversed, claim {}",
+                    amount(*value),
+                    amount(*claim)
+                )
             }
             Incident::UnexplainedSpend { value, .. } => {
                 format!("incident: unexplained spend of {}", amount(*value))

@@ -33,13 +33,17 @@ pub(crate) enum AdminRequest {
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub(crate) enum AdminResponse {
     /// It is durable. `changed` is false where it was so before.
-    Done { changed: bool },
+    Done {
+        changed: bool,
+    },
     Status(Box<StatusView>),
-    Denied { detail: String },
+    Denied {
+        detail: String,
+    },
 }
 
 /// [`Status`] on the wire.
-#[derive(Debug, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub(crate) struct StatusView {
     pub(crate) description: Description,
     pub(crate) moment: Moment,

@@ -72,7 +72,7 @@ pub(crate) enum Kind {
 #[derive(Args)]
 pub(crate) struct Passphrase {
     /// A file with the passphrase of the key file; else the file that the environment variable
-    /// STRONGROOM_SIGNER_PASSPHRASE_FILE names.
+    /// `STRONGROOM_SIGNER_PASSPHRASE_FILE` names.
     #[arg(long)]
     pub(crate) passphrase_file: Option<PathBuf>,
 }

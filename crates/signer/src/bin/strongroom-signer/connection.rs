@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use bitcoin::{Transaction, consensus::encode};
@@ -23,6 +24,8 @@ use crate::{
 
 /// The most connections of one listener at a time; each may hold a frame in memory.
 const CONNECTIONS_MAX: usize = 8;
+/// How long to wait after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What all connections share.
 pub(crate) struct House {
@@ -66,6 +69,8 @@ pub(crate) fn accept(
             Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
+                // Out of files, most likely: to try again at once would only burn the processor.
+                thread::park_timeout(ACCEPT_PAUSE);
                 continue;
             }
         };
@@ -128,9 +133,10 @@ fn named(request: &Request) -> Vec<String> {
         Request::Sign(request) => {
             request.evidence.iter().map(|evidence| evidence.withdrawal.to_string()).collect()
         }
-        Request::Describe | Request::WitnessedHead { .. } | Request::WitnessHead { .. } => {
-            Vec::new()
-        }
+        Request::Describe
+        | Request::WitnessedHead { .. }
+        | Request::WitnessHead { .. }
+        | Request::UsableKeys { .. } => Vec::new(),
     }
 }
 
@@ -148,6 +154,6 @@ fn report(withdrawals: &[String], response: &Response) {
             tracing::warn!(%tag, detail, withdrawals, "refused");
         }
         Response::Fault { detail } => tracing::error!(detail, withdrawals, "fault"),
-        Response::Description(_) | Response::Witnessed { .. } => {}
+        Response::Description(_) | Response::Witnessed { .. } | Response::UsableKeys { .. } => {}
     }
 }

@@ -130,11 +130,11 @@ impl Memory for FileMemory {
 
 fn open_file(path: &Path) -> Result<File, Fault> {
     let opened = OpenOptions::new().read(true).write(true).open(path);
-    opened.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Fault::StateDamaged { what: format!("{} is missing", path.display()) }
+    opened.map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            return Fault::StateDamaged { what: format!("{} is missing", path.display()) };
         }
-        _ => Fault::memory(format!("opening {}", path.display()), error),
+        Fault::memory(format!("opening {}", path.display()), error)
     })
 }
 

@@ -68,7 +68,8 @@ pub(crate) fn create_folder(path: &Path) -> anyhow::Result<()> {
 
 /// A new file for this user alone, durable.
 pub(crate) fn create_file(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file =
+        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     Ok(file)

@@ -58,7 +58,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     };
     if error.chain().any(state) {
         ExitCode::from(STATE)
-    } else if error.chain().any(|cause| cause.is::<Unreachable>()) {
+    } else if error.chain().any(<dyn std::error::Error>::is::<Unreachable>) {
         ExitCode::from(UNREACHABLE)
     } else {
         ExitCode::FAILURE

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How often the running time is stored; a crash forgets at most this much of it.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
 /// Only this user.
 const PRIVATE: u32 = 0o600;
 
@@ -62,7 +62,7 @@ pub(crate) fn serve(arguments: &cli::Serve) -> anyhow::Result<()> {
         let house = Arc::clone(&house);
         move || loop {
             thread::park_timeout(CHECKPOINT_EVERY);
-            checkpoint(&house);
+            drop(checkpoint(&house));
         }
     })?;
     spawn("requests", {

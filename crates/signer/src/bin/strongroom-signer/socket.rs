@@ -18,7 +18,7 @@ use signer_protocol::message::{MessageError, body_length, encode_frame};
 use crate::clocks::instant;
 
 /// How long a connection may wait before its next frame begins.
-pub(crate) const IDLE_MAX: Duration = Duration::from_secs(60);
+pub(crate) const IDLE_MAX: Duration = Duration::from_mins(1);
 /// How long a frame that has begun may take, and an answer.
 pub(crate) const FRAME_MAX: Duration = Duration::from_secs(10);
 
@@ -36,6 +36,11 @@ pub(crate) fn listen(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
     let name = path.file_name().context("a socket needs a name")?.to_string_lossy();
     let fresh = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let bind = || -> io::Result<UnixListener> {
+        // Left behind only by a process that was killed between the next two lines.
+        match fs::remove_file(&fresh) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
         let listener = UnixListener::bind(&fresh)?;
         fs::set_permissions(&fresh, fs::Permissions::from_mode(mode))?;
         fs::rename(&fresh, path)?;
@@ -71,7 +76,7 @@ pub(crate) fn read_frame(stream: &mut UnixStream) -> io::Result<Frame> {
     };
     // Memory grows with what really came, not with what was announced.
     let mut body = Vec::new();
-    let mut chunk = [0; 64 << 10];
+    let mut chunk = [0; 16 << 10];
     while body.len() < length {
         let missing = length.saturating_sub(body.len()).min(chunk.len());
         let (part, _) = chunk.split_at_mut(missing);

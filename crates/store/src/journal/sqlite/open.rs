@@ -101,7 +101,7 @@ impl SqliteJournal {
         database::set(&connection, path, &WRITING)?;
         let position = follow(&connection, opening)?;
         // From here on it must succeed.
-        begin_new_log(&connection).map_err(database::sqlite("checkpointing", path))?;
+        begin_new_log(&connection, path)?;
         Ok(Self {
             path: path.clone(),
             identity: *identity,
@@ -211,7 +211,16 @@ fn keep_files_on_close(connection: &Connection, keep: bool) -> rusqlite::Result<
 
 /// Moves the log into the database and empties it. From here on its frames are all of this run,
 /// which never rolls back: that is what lets [`wal::scan`] tell damage from a torn last write.
-fn begin_new_log(connection: &Connection) -> rusqlite::Result<()> {
-    keep_files_on_close(connection, false)?;
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))
+fn begin_new_log(connection: &Connection, path: &Path) -> Result<(), Fault> {
+    let failed = database::sqlite("checkpointing", path);
+    keep_files_on_close(connection, false).map_err(&failed)?;
+    let name = "wal_checkpoint(TRUNCATE)";
+    let busy = connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    match busy.map_err(failed)? {
+        0 => Ok(()),
+        found => {
+            let (path, found) = (path.to_owned(), found.to_string());
+            Err(Fault::PragmaNotFollowed { path, name, wanted: "0", found })
+        }
+    }
 }

@@ -1,0 +1,67 @@
+use access::Scope;
+use custody::{Command, idempotency::Idempotency};
+
+use crate::house::{Ask, House, btc, cents};
+
+const DAY: u64 = 86_400;
+
+fn idempotency(key: u8, fingerprint: u8) -> Option<Idempotency> {
+    Some(Idempotency { key: [key; 32], fingerprint: [fingerprint; 32] })
+}
+
+#[test]
+fn asking_twice_with_an_idempotency_key_is_asking_once_for_thirty_five_days() {
+    let mut house = House::new();
+    let open =
+        |key, fingerprint| Command::OpenAccount { idempotency: idempotency(key, fingerprint) };
+    house.ok(open(1, 1));
+    assert_eq!(house.ok(open(1, 1)), []);
+    assert_eq!(house.state.idempotent(idempotency(1, 1).as_ref()), Ok(Some(1)));
+    assert_eq!(house.refused(open(1, 2)), "idempotency-key-reused");
+    house.pass(35 * DAY);
+    house.ok(open(2, 1));
+    assert_eq!(house.ok(open(1, 1)), []);
+    house.wait(1);
+    house.ok(open(3, 1));
+    // The first is forgotten now: the edge finds it in the table of older ones.
+    assert_eq!(house.state.idempotent(idempotency(1, 1).as_ref()), Ok(None));
+    assert_eq!(house.state.idempotent(idempotency(2, 1).as_ref()), Ok(Some(2)));
+    assert_eq!(house.state.accounts(), 3);
+}
+
+#[test]
+fn an_address_is_given_once_for_one_idempotency_key() {
+    let mut house = House::new();
+    let alice = house.a_customer("alice");
+    let ask = |house: &House, fingerprint| Command::AssignAddress {
+        asked: house.signed(&alice.key, Scope::Read, idempotency(1, fingerprint)),
+    };
+    let command = ask(&house, 1);
+    house.ok(command);
+    let command = ask(&house, 1);
+    assert_eq!(house.ok(command), []);
+    let command = ask(&house, 2);
+    assert_eq!(house.refused(command), "idempotency-key-reused");
+    assert_eq!(house.state.next_address(), 1);
+}
+
+#[test]
+fn a_key_that_is_revoked_while_its_request_is_on_the_way_opens_nothing() {
+    let mut house = House::new();
+    let alice = house.a_customer("alice");
+    house.fund(&alice, btc(1));
+    let id = house.withdraw(&alice, cents(10));
+    let ask = Ask::of(&mut house, &alice, cents(20));
+    let commands = [
+        house.requesting(&alice, &ask),
+        house.cancelling(&alice, id),
+        Command::AssignAddress { asked: house.signed(&alice.key, Scope::Read, None) },
+        house.settling(1, &[(&alice, &alice, cents(1))]),
+    ];
+    for key in [&alice.key, &house.service.clone()] {
+        let key = primitives::KeyId(key.verifying_key().to_bytes());
+        house.ok(Command::RevokeKey { key });
+        assert_eq!(house.ok(Command::RevokeKey { key }), []);
+    }
+    assert_eq!(commands.map(|command| house.refused(command)), ["key-revoked"; 4]);
+}

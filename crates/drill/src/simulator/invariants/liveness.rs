@@ -1,0 +1,108 @@
+//! `queued-gets-paid`: after quiet hours with honest blocks every withdrawal is paid or ended, or
+//! there is a reason that an operator can see.
+
+use custody::{Custody, Withdrawal, WithdrawalState, payout::BatchState};
+use primitives::{BatchId, Sats, Timestamp, WithdrawalId};
+use signer_protocol::EvidenceClass;
+
+use crate::simulator::{
+    failure::{Check, Found},
+    installation::{UNLISTED, account, house},
+    worker::held_back,
+};
+
+/// Why this withdrawal is not ended: a visible reason, or the broken invariant.
+pub(crate) fn why_unpaid(
+    state: &Custody,
+    now: Timestamp,
+    id: WithdrawalId,
+    withdrawal: &Withdrawal,
+) -> Check {
+    let reason = match &withdrawal.state {
+        WithdrawalState::Settled { .. }
+        | WithdrawalState::Refused { .. }
+        | WithdrawalState::Rejected { .. }
+        | WithdrawalState::Cancelled
+        | WithdrawalState::Failed { .. } => Some("it has ended"),
+        WithdrawalState::InReview { .. } => Some("people have not decided"),
+        WithdrawalState::CoolingDown { until } => {
+            account_reason(state, withdrawal).or((*until > now).then_some("it cools down"))
+        }
+        WithdrawalState::Queued { releases_at } => account_reason(state, withdrawal)
+            .or((*releases_at > now).then_some("its window is open"))
+            .or_else(|| why_queued(state, withdrawal)),
+        WithdrawalState::Batched { batch }
+        | WithdrawalState::Signed { batch }
+        | WithdrawalState::Broadcast { batch } => why_batched(state, *batch),
+        WithdrawalState::Confirmed { .. } => None,
+    };
+    if reason.is_some() {
+        return Ok(());
+    }
+    let name = withdrawal.state.name();
+    let (amount, pin) = (withdrawal.amount, withdrawal.pin);
+    let found = format!("{id} ({amount}, pin {pin:?}) is still {name} and nothing says why");
+    Err(Found::new("queued-gets-paid", found))
+}
+
+fn account_reason(state: &Custody, withdrawal: &Withdrawal) -> Option<&'static str> {
+    let account = state.account(withdrawal.account).ok()?;
+    if account.frozen {
+        return Some("its account is frozen");
+    }
+    (account.adrift > 0).then_some("its account has a deposit adrift")
+}
+
+fn why_queued(state: &Custody, withdrawal: &Withdrawal) -> Option<&'static str> {
+    let limits = &house().ok()?.settings.limits;
+    let listed = withdrawal.account != account(UNLISTED);
+    if withdrawal.signature.is_some() && !listed {
+        return Some("the signer does not list the customer's key");
+    }
+    let class = match withdrawal.signature {
+        Some(_) => EvidenceClass::CustomerSigned,
+        None => EvidenceClass::ServerVouched,
+    };
+    // Room for the largest network fee of the run.
+    let room = |capacity: Sats| capacity.saturating_sub(FEE_ROOM);
+    if withdrawal.amount > limits.classes.get(class).capacity
+        || withdrawal.amount > room(limits.outer.capacity)
+    {
+        return Some("it is larger than the signer ever releases");
+    }
+    let params = state.params().ok()?;
+    if withdrawal.pin.is_some_and(|pin| state.coins().get(&pin).is_none()) {
+        return Some("its pin is not in the chain");
+    }
+    let tip = state.chain_state()?.tip.height;
+    let most = usize::try_from(params.batch_inputs_max).ok()?;
+    let free = state.coins().free();
+    let spendable = free.filter(|(_, coin)| coin.is_spendable(tip, params.final_confirmations));
+    // A pin takes one of the places.
+    let places = if withdrawal.pin.is_some() { most.saturating_sub(1) } else { most };
+    let purse = Sats::checked_sum(spendable.take(places).map(|(_, coin)| coin.value))?;
+    (purse < withdrawal.amount.checked_add(FEE_ROOM)?).then_some("the hot coins do not suffice")
+}
+
+/// No batch of a run pays more to the network: 4 sat per weight unit for five inputs and outputs.
+const FEE_ROOM: Sats = match Sats::parse(12_000) {
+    Ok(sats) => sats,
+    Err(_) => Sats::ZERO,
+};
+
+fn why_batched(state: &Custody, id: BatchId) -> Option<&'static str> {
+    let batch = state.batch(id).ok()?;
+    if held_back(state, batch).is_some() {
+        return Some("its batch is held back");
+    }
+    if batch.inputs.iter().any(|input| state.coins().get(input).is_none()) {
+        return Some("a coin of its batch is not in the chain");
+    }
+    match batch.state {
+        BatchState::Built | BatchState::Signed | BatchState::Broadcast => None,
+        BatchState::Confirmed { .. }
+        | BatchState::Final { .. }
+        | BatchState::Dissolved
+        | BatchState::Failed => None,
+    }
+}

@@ -1,0 +1,217 @@
+//! Turns, crashes and recoveries of the two processes.
+
+use custody::{
+    Command, Custody, Event,
+    planted::{self, Bug},
+};
+
+use super::{
+    disk::CrashPoint,
+    failure::{Check, Found},
+    journal::{Dated, Journal, Stopped},
+    observer::digest,
+    server::{Disks, Server, Turn, apply},
+    world::World,
+};
+
+impl World {
+    /// The core takes a turn: decide, apply, append once, and only then answer.
+    pub(crate) fn turn(&mut self) -> Check {
+        let now = self.clock.server();
+        let Some(server) = &mut self.server else { return Ok(()) };
+        let turn = server.take_turn(now)?;
+        if turn.answers.is_empty() {
+            return Ok(());
+        }
+        self.observer.attempts(&server.state)?;
+        if planted::active(Bug::AnswerBeforeDurable) {
+            self.observer.answered(&turn.answers);
+        }
+        let crashes = !turn.events.is_empty() && self.random.chance(self.profile.crash_in_append);
+        let crash = crashes.then(|| CrashPoint::any(&mut self.random));
+        let first = server.journal.size().saturating_add(1);
+        if !turn.events.is_empty() {
+            match server.journal.append(&mut self.disks.journal, &turn.events, crash) {
+                Ok(()) => {}
+                Err(Stopped::Crashed) => {
+                    self.trace.line(format_args!("turn: crash {crash:?}"));
+                    return self.crash_server();
+                }
+                Err(Stopped::Found(found)) => return Err(found),
+            }
+        }
+        self.observer.durable(first, &turn.events);
+        self.observer.answered(&turn.answers);
+        self.tell_of(&turn);
+        Ok(())
+    }
+
+    fn tell_of(&mut self, turn: &Turn) {
+        for answer in &turn.answers {
+            match &answer.outcome {
+                Ok(()) => self.trace.line(format_args!("turn: {}", answer.command)),
+                Err(refusal) => {
+                    self.report.count_refusal(refusal.id());
+                    self.trace.line(format_args!("turn: {} refused: {refusal}", answer.command));
+                }
+            }
+        }
+        for (_, event) in &turn.events {
+            self.trace.line(format_args!("event: {}", event.name()));
+            if let Event::DepositCredited(_) = event {
+                self.report.credited = self.report.credited.saturating_add(1);
+            }
+            if let Event::DepositReversed(_) = event {
+                self.report.reversed = self.report.reversed.saturating_add(1);
+            }
+        }
+    }
+
+    /// The server's process ends, by a power cut or a kill; the connection breaks.
+    pub(crate) fn crash_server(&mut self) -> Check {
+        if self.server.take().is_none() {
+            return Ok(());
+        }
+        self.report.server_crashes = self.report.server_crashes.saturating_add(1);
+        let power = self.random.chance(700);
+        self.trace.line(format_args!("server: crash, power cut {power}"));
+        if power {
+            self.disks.journal.cut_power(&mut self.random);
+            self.disks.snapshots.cut_power(&mut self.random);
+        } else {
+            self.disks.journal.flush();
+            self.disks.snapshots.flush();
+        }
+        self.drop_connection()?;
+        if self.random.chance(850) { self.restart_server() } else { Ok(()) }
+    }
+
+    /// The server starts again from its disks alone.
+    pub(crate) fn restart_server(&mut self) -> Check {
+        // Longer, mostly, than requests of the life before are refused for.
+        self.clock.pass(self.random.between(1_000, 15_000));
+        let from_snapshot = self.random.chance(500);
+        let recovered = recover(&mut self.disks, from_snapshot, self.observer.acknowledged_seq())?;
+        let Recovered { state, journal, events, skipped, digest_at_acknowledged } = recovered;
+        self.observer.acknowledged_survives(&state)?;
+        self.observer.same_history(digest_at_acknowledged)?;
+        self.observer.recovered(&state)?;
+        if skipped > 0 {
+            self.report.snapshots_used = self.report.snapshots_used.saturating_add(1);
+            if self.random.chance(200) {
+                self.same_without_snapshot(&state)?;
+            }
+        }
+        self.observer.durable(skipped.saturating_add(1), &events);
+        self.report.recoveries = self.report.recoveries.saturating_add(1);
+        self.trace.line(format_args!("server: recovered {} events", state.seq()));
+        self.server = Some(Server::start(state, journal, self.clock.server()));
+        self.check_again();
+        self.observer_catches_up()
+    }
+
+    /// What survived a crash without being acknowledged counts from now on.
+    fn observer_catches_up(&mut self) -> Check {
+        if let Some(server) = &self.server {
+            self.observer.attempts(&server.state)?;
+            self.observer.answered(&[]);
+        }
+        Ok(())
+    }
+
+    /// The state of a snapshot and its tail decides as the state of the whole journal does.
+    fn same_without_snapshot(&mut self, state: &Custody) -> Check {
+        let whole = recover(&mut self.disks, false, 0)?.state;
+        let alike = |command: &Command| {
+            let now = self.clock.server();
+            state.decide(now, command) == whole.decide(now, command)
+        };
+        let same = digest(&whole)? == digest(state)?
+            && alike(&Command::Advance)
+            && alike(&Command::Tick);
+        if same {
+            return Ok(());
+        }
+        let found = "a snapshot with its tail is not the state that the journal makes";
+        Err(Found::new("replay-equals-live", found))
+    }
+
+    /// The signer's process ends.
+    pub(crate) fn crash_signer(&mut self) -> Check {
+        if !self.signer.is_up() {
+            return Ok(());
+        }
+        self.trace.line(format_args!("signer: crash"));
+        self.signer.stop(&self.clock, &mut self.random);
+        self.wire.to_signer.clear();
+        self.report.signer_crashes = self.report.signer_crashes.saturating_add(1);
+        if self.random.chance(850) { self.restart_signer() } else { Ok(()) }
+    }
+
+    /// Counts a signer that died over a write of its own.
+    pub(crate) fn note_signer(&mut self) {
+        if self.signer.take_death() {
+            self.trace.line(format_args!("signer: died over a write"));
+            self.report.signer_crashes = self.report.signer_crashes.saturating_add(1);
+        }
+    }
+
+    /// The signer starts again from its disk alone.
+    pub(crate) fn restart_signer(&mut self) -> Check {
+        self.signer.start(&mut self.clock, &mut self.random)?;
+        self.report.recoveries = self.report.recoveries.saturating_add(1);
+        self.trace.line(format_args!("signer: recovered"));
+        Ok(())
+    }
+
+    /// The server stores its state, so that a start needs less of the journal.
+    pub(crate) fn snapshot(&mut self) -> Check {
+        let Some(server) = &self.server else { return Ok(()) };
+        let bytes = server.state.to_bytes().map_err(|e| Found::simulator(e.to_string()))?;
+        let crash = self.random.chance(100).then(|| CrashPoint::any(&mut self.random));
+        self.trace.line(format_args!("server: snapshot at {}", server.state.seq()));
+        match self.disks.snapshots.append(&bytes, crash) {
+            Ok(()) => Ok(()),
+            Err(_) => self.crash_server(),
+        }
+    }
+}
+
+/// What a start finds.
+struct Recovered {
+    state: Custody,
+    journal: Journal,
+    /// Events that no snapshot held.
+    events: Vec<Dated>,
+    /// Events that a snapshot held.
+    skipped: u64,
+    /// The state's digest at the sequence number that was asked for, where it was passed.
+    digest_at_acknowledged: Option<[u8; 32]>,
+}
+
+/// Reads the newest usable snapshot, if wanted, and the journal behind it. Nothing else is known
+/// of the past.
+fn recover(disks: &mut Disks, from_snapshot: bool, acknowledged: u64) -> Result<Recovered, Found> {
+    let newest = if from_snapshot { disks.snapshots.open().pop() } else { None };
+    let mut state = match newest {
+        Some(bytes) => Custody::from_bytes(&bytes).map_err(|error| {
+            Found::new("replay-equals-live", format!("a snapshot cannot be read: {error}"))
+        })?,
+        None => Custody::default(),
+    };
+    let skipped = state.seq();
+    let (journal, events) = Journal::open(&mut disks.journal, skipped)?;
+    if journal.size() < skipped {
+        let found = format!("a snapshot holds {skipped} events, the journal {}", journal.size());
+        return Err(Found::new("acknowledged-survives", found));
+    }
+    let mut digest_at_acknowledged = None;
+    for (at, event) in &events {
+        apply(&mut state, *at, event)?;
+        if state.seq() == acknowledged {
+            digest_at_acknowledged = Some(digest(&state)?);
+        }
+    }
+    drop(state.take_touched());
+    Ok(Recovered { state, journal, events, skipped, digest_at_acknowledged })
+}
