@@ -19,6 +19,8 @@ use crate::{
     withdrawal::{OperatorId, Verdict},
 };
 
+mod schema;
+
 /// Why stored bytes are not an event that this release knows.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -86,12 +88,16 @@ macro_rules! events {
                 }
             }
 
+            /// Every kind: number, version and name.
+            pub const KINDS: &[(u16, u16, &'static str)] =
+                &[$(($kind, $version, stringify!($name)),)*];
+
             /// The schema of every kind, as committed in `schemas/events.txt`.
             #[must_use]
             pub fn schemas() -> String {
-                let mut text = String::new();
-                $(text.push_str(&schema_text::<$name>($kind, $version, stringify!($name)));)*
-                text
+                let mut schemas = schema::Schemas::default();
+                $(schemas.add::<$name>($kind, $version);)*
+                schemas.text()
             }
         }
 
@@ -107,15 +113,6 @@ macro_rules! body {
         #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, BorshSchema)]
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
     };
-}
-
-fn schema_text<T: BorshSchema>(kind: u16, version: u16, name: &str) -> String {
-    let container = borsh::schema_container_of::<T>();
-    let definitions: String = container
-        .definitions()
-        .map(|(declaration, definition)| format!("  {declaration} = {definition:?}\n"))
-        .collect();
-    format!("{kind} v{version} {name}\n{definitions}")
 }
 
 events! {

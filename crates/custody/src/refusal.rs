@@ -30,9 +30,6 @@ pub enum Refusal {
         /// What is wrong.
         reason: String,
     },
-    /// The idempotency key was used with another request.
-    #[error("this idempotency key was used before with another request; take a new key")]
-    IdempotencyKeyReused,
     /// No such account.
     #[error("no account {account}")]
     AccountUnknown {
@@ -44,12 +41,6 @@ pub enum Refusal {
     AccountNotFrozen {
         /// The account.
         account: AccountId,
-    },
-    /// There can be no more accounts or addresses.
-    #[error("the numbers of {what} are used up")]
-    NumbersExhausted {
-        /// `accounts` or `addresses`.
-        what: &'static str,
     },
     /// The key belongs to somebody already.
     #[error("key {key} is registered already; a key serves one principal, once")]
@@ -92,6 +83,15 @@ pub enum Refusal {
     KeyRevoked {
         /// The key.
         key: KeyId,
+    },
+    /// The idempotency key was used with another request.
+    #[error("this idempotency key was used before with another request; take a new key")]
+    IdempotencyKeyReused,
+    /// There can be no more accounts or addresses.
+    #[error("the numbers of {what} are used up")]
+    NumbersExhausted {
+        /// `accounts` or `addresses`.
+        what: &'static str,
     },
     /// The intent cannot be read.
     #[error("the payout intent cannot be read: {reason}")]
@@ -148,11 +148,29 @@ pub enum Refusal {
     /// The customer's signature over the intent is wrong.
     #[error("the signature over the payout intent does not verify with the key of the request")]
     IntentSignature,
+    /// The withdrawal is past the point where this can be done.
+    #[error("withdrawal {withdrawal} is {state}; {asked} is not possible any more")]
+    WithdrawalState {
+        /// The withdrawal.
+        withdrawal: WithdrawalId,
+        /// Its state.
+        state: &'static str,
+        /// What was asked.
+        asked: &'static str,
+    },
     /// Nothing leaves the account.
     #[error("account {account} is frozen; an operator thaws it")]
     AccountFrozen {
         /// The account.
         account: AccountId,
+    },
+    /// The operator has approved already.
+    #[error("operator {operator} has already approved {withdrawal}; review needs different people")]
+    AlreadyApproved {
+        /// The withdrawal.
+        withdrawal: WithdrawalId,
+        /// The operator's number.
+        operator: u32,
     },
     /// Not enough money.
     #[error("{asked} asked, {available} available")]
@@ -169,24 +187,6 @@ pub enum Refusal {
         asked: Sats,
         /// What may be withdrawn.
         withdrawable: Sats,
-    },
-    /// The withdrawal is past the point where this can be done.
-    #[error("withdrawal {withdrawal} is {state}; {asked} is not possible any more")]
-    WithdrawalState {
-        /// The withdrawal.
-        withdrawal: WithdrawalId,
-        /// Its state.
-        state: &'static str,
-        /// What was asked.
-        asked: &'static str,
-    },
-    /// The operator has approved already.
-    #[error("operator {operator} has already approved {withdrawal}; review needs different people")]
-    AlreadyApproved {
-        /// The withdrawal.
-        withdrawal: WithdrawalId,
-        /// The operator's number.
-        operator: u32,
     },
     /// This stop is not in force.
     #[error("releases are not stopped by: {stop}")]
@@ -330,10 +330,8 @@ ids! {
     ParametersWrong { .. } => "parameters-wrong" 422,
     AnotherInstallation {} => "another-installation" 409,
     DescriptorWrong { .. } => "descriptor-wrong" 422,
-    IdempotencyKeyReused {} => "idempotency-key-reused" 422,
     AccountUnknown { .. } => "account-unknown" 404,
     AccountNotFrozen { .. } => "account-not-frozen" 409,
-    NumbersExhausted { .. } => "numbers-exhausted" 409,
     KeyKnown { .. } => "key-known" 409,
     KeyUnusable { .. } => "key-unusable" 422,
     KeyUnknown { .. } => "key-unknown" 404,
@@ -341,6 +339,8 @@ ids! {
     ScopeMissing { .. } => "scope-missing" 403,
     NotYourAccount { .. } => "not-your-account" 403,
     KeyRevoked { .. } => "key-revoked" 403,
+    IdempotencyKeyReused {} => "idempotency-key-reused" 422,
+    NumbersExhausted { .. } => "numbers-exhausted" 409,
     IntentUnreadable { .. } => "intent-unreadable" 422,
     IntentElsewhere {} => "intent-elsewhere" 422,
     IntentExpired { .. } => "intent-expired" 422,
@@ -350,11 +350,11 @@ ids! {
     FeeAboveMaximum { .. } => "fee-above-maximum" 422,
     DestinationScript {} => "destination-script" 422,
     IntentSignature {} => "intent-signature" 403,
+    WithdrawalState { .. } => "withdrawal-state" 409,
     AccountFrozen { .. } => "account-frozen" 403,
+    AlreadyApproved { .. } => "already-approved" 409,
     FundsInsufficient { .. } => "funds-insufficient" 422,
     FundsMaturing { .. } => "funds-maturing" 422,
-    WithdrawalState { .. } => "withdrawal-state" 409,
-    AlreadyApproved { .. } => "already-approved" 409,
     NotStopped { .. } => "not-stopped" 409,
     ReleasesStopped { .. } => "releases-stopped" 409,
     BatchUnderWay { .. } => "batch-under-way" 409,

@@ -37,7 +37,7 @@ type Answer = Box<dyn FnOnce(&Custody, Result<(), Refusal>) -> Reveal + Send>;
 type Look = Box<dyn FnOnce(&Custody) -> Reveal + Send>;
 
 pub(crate) enum Message {
-    Command { command: Command, answer: Answer },
+    Command { command: Box<Command>, answer: Answer },
     Read(Look),
     Stop,
 }
@@ -75,7 +75,7 @@ impl Core {
                 let _gone = reply.send(seen); // a caller who left needs no answer
             })
         });
-        self.send(Message::Command { command, answer }, pending)
+        self.send(Message::Command { command: Box::new(command), answer }, pending)
     }
 
     /// Gives what `view` saw of the state, when all that it saw is durable.

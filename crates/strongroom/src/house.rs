@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long anything in a house is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running house.
 pub struct House {

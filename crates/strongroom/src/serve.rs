@@ -62,7 +62,7 @@ pub fn serve(config_path: &Path) -> anyhow::Result<()> {
 
     let status = Arc::new(Status::default());
     // Until the first look at the node nobody knows whether anything may be released.
-    status.set("chain", vec!["starting: the node was not asked yet".to_owned()]);
+    status.set("chain", &["starting: the node was not asked yet".to_owned()]);
     let shared = Shared {
         core: running.core(),
         status: Arc::clone(&status),

@@ -110,10 +110,11 @@ impl SignerClient {
     ///
     /// [`SignerFault`].
     pub fn describe(&self) -> Result<Description, SignerFault> {
-        match self.ask(&Request::Describe)? {
-            Response::Description(description) => Ok(description),
-            other => Err(SignerFault::unexpected(&other)),
-        }
+        let response = self.ask(&Request::Describe)?;
+        let Response::Description(description) = response else {
+            return Err(SignerFault::unexpected(&response));
+        };
+        Ok(description)
     }
 
     /// The head of this shard's journal that the signer has witnessed last.
@@ -122,10 +123,11 @@ impl SignerClient {
     ///
     /// [`SignerFault`].
     pub fn witnessed(&self, shard: u16) -> Result<Option<TreeHead>, SignerFault> {
-        match self.ask(&Request::WitnessedHead { shard })? {
-            Response::Witnessed { head } => Ok(head),
-            other => Err(SignerFault::unexpected(&other)),
-        }
+        let response = self.ask(&Request::WitnessedHead { shard })?;
+        let Response::Witnessed { head } = response else {
+            return Err(SignerFault::unexpected(&response));
+        };
+        Ok(head)
     }
 }
 

@@ -13,11 +13,11 @@ pub struct Status {
 
 impl Status {
     /// Replaces the reasons of one part.
-    pub fn set(&self, part: &'static str, reasons: Vec<String>) {
+    pub fn set(&self, part: &'static str, reasons: &[String]) {
         let mut held = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = held.insert(part, reasons.clone());
-        if before.as_ref() != Some(&reasons) {
-            for reason in &reasons {
+        let before = held.insert(part, reasons.to_vec());
+        if before.as_deref() != Some(reasons) {
+            for reason in reasons {
                 tracing::warn!(part, reason, "nothing is released");
             }
             if reasons.is_empty() && before.is_some_and(|before| !before.is_empty()) {

@@ -138,7 +138,9 @@ fn check(states: &[&str], expected: &Expect) {
 
 #[test]
 fn what_can_happen_to_a_deposit_in_the_mempool_or_gone() {
-    check(&["detected", "orphaned", "impossible"], &expect![[r#"
+    check(
+        &["detected", "orphaned", "impossible"],
+        &expect![[r#"
         detected
           the mempool shows it: nothing
           the mempool forgets it: TransactionForgotten -> orphaned
@@ -163,12 +165,15 @@ fn what_can_happen_to_a_deposit_in_the_mempool_or_gone() {
           six blocks without it: nothing
           a block makes it impossible: -
           the newest block is taken back: nothing -> orphaned
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_can_happen_to_a_deposit_in_the_chain() {
-    check(&["confirming", "credited", "matured", "suspense"], &expect![[r#"
+    check(
+        &["confirming", "credited", "matured", "suspense"],
+        &expect![[r#"
         confirming
           the mempool shows it: nothing
           the mempool forgets it: nothing
@@ -201,12 +206,15 @@ fn what_can_happen_to_a_deposit_in_the_chain() {
           six blocks without it: nothing
           a block makes it impossible: -
           the newest block is taken back: nothing -> detected
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_can_happen_to_a_deposit_adrift() {
-    check(&["adrift"], &expect![[r#"
+    check(
+        &["adrift"],
+        &expect![[r#"
         adrift
           the mempool shows it: nothing
           the mempool forgets it: nothing
@@ -215,6 +223,7 @@ fn what_can_happen_to_a_deposit_adrift() {
           six blocks without it: DepositReversed, IncidentOpened, AccountFrozen -> orphaned
           a block makes it impossible: DepositReversed, IncidentOpened, AccountFrozen -> impossible
           the newest block is taken back: -
-    "#]]);
+    "#]],
+    );
     assert_eq!(STATES.map(|state| Scene::of(state).state()), STATES);
 }

@@ -144,7 +144,9 @@ fn check(states: &[&str], expected: &Expect) {
 
 #[test]
 fn what_can_happen_to_a_batch_that_is_in_no_block() {
-    check(&STATES[..3], &expect![[r#"
+    check(
+        &STATES[..3],
+        &expect![[r#"
         built
           ask the signer: a request
           signer signs: BatchSigned -> signed
@@ -178,12 +180,15 @@ fn what_can_happen_to_a_batch_that_is_in_no_block() {
           three blocks without it: nothing
           three blocks after a theft of its coin: ReleasesStopped, IncidentOpened, BatchFailed, IncidentOpened -> failed
           its block is taken back: -
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_can_happen_to_a_batch_in_a_block() {
-    check(&STATES[3..5], &expect![[r#"
+    check(
+        &STATES[3..5],
+        &expect![[r#"
         confirmed
           ask the signer: refused: batch-state
           signer signs: nothing
@@ -206,12 +211,15 @@ fn what_can_happen_to_a_batch_in_a_block() {
           three blocks without it: nothing
           three blocks after a theft of its coin: -
           its block is taken back: BlockDisconnected -> broadcast
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_can_happen_to_a_batch_that_was_given_up() {
-    check(&STATES[5..], &expect![[r#"
+    check(
+        &STATES[5..],
+        &expect![[r#"
         dissolved
           ask the signer: refused: batch-state
           signer signs: refused: batch-state
@@ -234,7 +242,8 @@ fn what_can_happen_to_a_batch_that_was_given_up() {
           three blocks without it: nothing
           three blocks after a theft of its coin: -
           its block is taken back: -
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

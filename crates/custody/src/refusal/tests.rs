@@ -219,54 +219,56 @@ fn every_refusal_is_met_by_a_command_and_says_what_to_do() {
             .into_iter()
             .flatten()
             .collect();
-    let ids: Vec<_> = all.iter().map(Refusal::id).collect();
-    assert_eq!(ids, Refusal::IDS);
-    let rows: String = all.iter().map(row).collect();
+    let of = |id: &&str| all.iter().find(|refusal| refusal.id() == *id);
+    let missing: Vec<_> = Refusal::IDS.iter().filter(|id| of(id).is_none()).collect();
+    assert!(missing.is_empty(), "no row for {missing:?}");
+    assert_eq!(all.len(), Refusal::IDS.len());
+    let rows: String = Refusal::IDS.iter().filter_map(of).map(row).collect();
     expect![[r#"
         409 not-configured: nothing is configured; the first command of a journal sets the parameters
         422 parameters-wrong: final_confirmations is at least 1
-        422 descriptor-wrong: the hot descriptor cannot be used: `(` (position 2) not closed
         409 another-installation: network, deployment, descriptor and start block belong to the journal; this one was begun with others
-        422 idempotency-key-reused: this idempotency key was used before with another request; take a new key
+        422 descriptor-wrong: the hot descriptor cannot be used: `(` (position 2) not closed
         404 account-unknown: no account acct_0000000000000063
-        403 account-frozen: account acct_0000000000001001 is frozen; an operator thaws it
         409 account-not-frozen: account acct_0000000000001001 is not frozen
-        409 numbers-exhausted: the numbers of addresses are used up
         409 key-known: key key_8a88e… is registered already; a key serves one principal, once
         422 key-unusable: key-weak: key_00000… has a part of small order; generate a new key pair
-        403 key-revoked: key key_8a88e… is revoked or has ended; use another key
         404 key-unknown: no key key_07070…
+        404 withdrawal-unknown: no withdrawal wd_001090…
         403 scope-missing: this key lacks the scope `withdraw`
         403 not-your-account: the signing key does not belong to acct_0000000000001001
+        403 key-revoked: key key_8a88e… is revoked or has ended; use another key
+        422 idempotency-key-reused: this idempotency key was used before with another request; take a new key
+        409 numbers-exhausted: the numbers of addresses are used up
         422 intent-unreadable: the payout intent cannot be read: a payout intent with a script of 1 bytes has 88 bytes, found 4
         422 intent-elsewhere: the payout intent is for another network or deployment
         422 intent-expired: the payout intent ended at 2026-09-21T14:13:20.000Z, it is 2026-09-21T14:13:20.000Z; sign a new one
         422 intent-too-long: the payout intent ends at 2026-09-24T14:13:21.000Z, more than 72 hours after 2026-09-21T14:13:20.000Z
-        403 intent-signature: the signature over the payout intent does not verify with the key of the request
-        422 destination-script: the script is no standard payment script (P2PKH, P2SH, P2WPKH, P2WSH, P2TR)
         422 amount-below-minimum: 4999 sat is below the smallest withdrawal of 5000 sat
         422 fee-below-quote: the intent offers a fee of 999 sat, a withdrawal costs 1000 sat; sign a new intent
         422 fee-above-maximum: the intent offers a fee of 50001 sat, at most 50000 sat is taken; sign a new intent
+        422 destination-script: the script is no standard payment script (P2PKH, P2SH, P2WPKH, P2WSH, P2TR)
+        403 intent-signature: the signature over the payout intent does not verify with the key of the request
+        409 withdrawal-state: withdrawal wd_0018e6… is queued; approving is not possible any more
+        403 account-frozen: account acct_0000000000001001 is frozen; an operator thaws it
+        409 already-approved: operator 1 has already approved wd_0018e6… review needs different people
         422 funds-insufficient: 200001000 sat asked, 200000000 sat available
         422 funds-maturing: 250001000 sat asked, 200000000 sat may be withdrawn now; the rest waits for confirmations
-        404 withdrawal-unknown: no withdrawal wd_001090…
-        409 withdrawal-state: withdrawal wd_0018e6… is queued; approving is not possible any more
-        409 already-approved: operator 1 has already approved wd_0018e6… review needs different people
-        409 releases-stopped: releases are stopped: operator
         409 not-stopped: releases are not stopped by: operator
+        409 releases-stopped: releases are stopped: operator
         409 batch-under-way: batch_0000000000000001 is not signed yet; one batch at a time
+        409 fee-rate-above-maximum: a fee rate of 12501 sat/kwu is above the maximum of 12500 sat/kwu
         409 nothing-to-pay: no withdrawal is ready to be paid
         409 coins-insufficient: 100000000 sat and the network's fee do not fit into the 1 sat that hot coins and signer allow now; replenish the hot tier, or wait for confirmations or for the signer's limit
-        409 fee-rate-above-maximum: a fee rate of 12501 sat/kwu is above the maximum of 12500 sat/kwu
         404 batch-unknown: no batch batch_0000000000000007
-        409 batch-state: batch_0000000000000001 is built; broadcasting is not possible
         422 batch-altered: the signer returned another transaction than batch_0000000000000001: it pays something else
+        409 batch-state: batch_0000000000000001 is built; broadcasting is not possible
         409 batch-may-be-signed: signer-halted does not prove that batch_0000000000000001 was never signed; it stays as it is
         409 block-not-next: block 102 (96d860d9… does not continue 100 (00000000…
         409 block-not-tip: block 101 (96d860d9… is not the tip 102 (c8f39c77…
         409 reorg-too-deep: the chain was replaced below 100 (00000000… deeper than 100 blocks; people must decide: see the runbook `deep-reorg`
-        422 settlement-reused: this settlement id was used before with another content
         422 settlement-size: a settlement has 1 to 10000 transfers, found 0
+        422 settlement-reused: this settlement id was used before with another content
         422 settlement-transfer: transfer 0 of the settlement: ledger-same-account: 1000000 sat would go from 1/credit-1/4097 to itself; name two different accounts; nothing of it was posted
     "#]].assert_eq(&rows);
 }

@@ -105,6 +105,9 @@ impl Scene {
                 let lost = if state == "failed" { inputs[0] } else { inputs[1] };
                 self.house.block(&[House::spending(&[lost], &[(stranger(66), btc(1))])]);
                 self.house.blocks(2);
+                // Enough to pay it once more.
+                let alice = self.alice.clone();
+                self.house.fund(&alice, btc(2));
                 let stop = Stop::UnexplainedSpend;
                 self.house.ok(Command::ResumeReleases { stop, by: OperatorId(1) });
             }
@@ -182,57 +185,62 @@ fn check(states: &[&str], expected: &Expect) {
 
 #[test]
 fn what_every_command_does_to_a_withdrawal_that_waits() {
-    check(&STATES[..4], &expect![[r#"
-        cooling-down
-          ask again: nothing
-          cancel: WithdrawalCancelled -> cancelled
-          approve: refused: withdrawal-state
-          deny: refused: withdrawal-state
-          3 h later: WithdrawalJudged -> queued
-          24 h later: WithdrawalJudged -> refused
-          assemble: refused: nothing-to-pay
-          signer signs: -
-          signer refuses: -
-          node takes: -
-        in-review
-          ask again: nothing
-          cancel: WithdrawalCancelled -> cancelled
-          approve: WithdrawalApproved -> queued
-          deny: WithdrawalDenied -> rejected
-          3 h later: nothing
-          24 h later: WithdrawalJudged -> refused
-          assemble: refused: nothing-to-pay
-          signer signs: -
-          signer refuses: -
-          node takes: -
-        queued
-          ask again: nothing
-          cancel: WithdrawalCancelled -> cancelled
-          approve: refused: withdrawal-state
-          deny: refused: withdrawal-state
-          3 h later: nothing
-          24 h later: WithdrawalJudged -> refused
-          assemble: BatchBuilt -> batched
-          signer signs: -
-          signer refuses: -
-          node takes: -
-        queued-and-pinned
-          ask again: nothing
-          cancel: refused: withdrawal-state
-          approve: refused: withdrawal-state
-          deny: refused: withdrawal-state
-          3 h later: nothing
-          24 h later: nothing
-          assemble: refused: coins-insufficient
-          signer signs: -
-          signer refuses: refused: batch-state
-          node takes: refused: batch-state
-    "#]]);
+    check(
+        &STATES[..4],
+        &expect![[r#"
+            cooling-down
+              ask again: nothing
+              cancel: WithdrawalCancelled -> cancelled
+              approve: refused: withdrawal-state
+              deny: refused: withdrawal-state
+              3 h later: WithdrawalJudged -> queued
+              24 h later: WithdrawalJudged -> refused
+              assemble: refused: nothing-to-pay
+              signer signs: -
+              signer refuses: -
+              node takes: -
+            in-review
+              ask again: nothing
+              cancel: WithdrawalCancelled -> cancelled
+              approve: WithdrawalApproved -> queued
+              deny: WithdrawalDenied -> rejected
+              3 h later: nothing
+              24 h later: WithdrawalJudged -> refused
+              assemble: refused: nothing-to-pay
+              signer signs: -
+              signer refuses: -
+              node takes: -
+            queued
+              ask again: nothing
+              cancel: WithdrawalCancelled -> cancelled
+              approve: refused: withdrawal-state
+              deny: refused: withdrawal-state
+              3 h later: nothing
+              24 h later: WithdrawalJudged -> refused
+              assemble: BatchBuilt -> batched
+              signer signs: -
+              signer refuses: -
+              node takes: -
+            queued-and-pinned
+              ask again: nothing
+              cancel: refused: withdrawal-state
+              approve: refused: withdrawal-state
+              deny: refused: withdrawal-state
+              3 h later: nothing
+              24 h later: nothing
+              assemble: BatchBuilt -> batched
+              signer signs: -
+              signer refuses: refused: batch-state
+              node takes: refused: batch-state
+        "#]],
+    );
 }
 
 #[test]
 fn what_every_command_does_to_a_withdrawal_in_a_batch() {
-    check(&STATES[4..8], &expect![[r#"
+    check(
+        &STATES[4..8],
+        &expect![[r#"
         batched
           ask again: nothing
           cancel: refused: withdrawal-state
@@ -277,12 +285,15 @@ fn what_every_command_does_to_a_withdrawal_in_a_batch() {
           signer signs: nothing
           signer refuses: refused: batch-state
           node takes: nothing
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_every_command_does_to_a_withdrawal_that_has_ended() {
-    check(&STATES[8..], &expect![[r#"
+    check(
+        &STATES[8..],
+        &expect![[r#"
         settled
           ask again: nothing
           cancel: refused: withdrawal-state
@@ -338,7 +349,8 @@ fn what_every_command_does_to_a_withdrawal_that_has_ended() {
           signer signs: -
           signer refuses: refused: batch-state
           node takes: refused: batch-state
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

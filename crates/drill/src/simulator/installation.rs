@@ -101,14 +101,14 @@ fn limits() -> Limits {
         refill_per_hour: sats(refill),
     };
     Limits {
-        outer: bucket(2_000_000, 3_000_000),
+        outer: bucket(1_200_000, 2_400_000),
         classes: PerClass {
-            customer_signed: bucket(1_600_000, 3_000_000),
-            server_vouched: bucket(600_000, 2_000_000),
+            customer_signed: bucket(1_100_000, 2_400_000),
+            server_vouched: bucket(500_000, 1_200_000),
         },
         gap_internal: 40,
         key_cool_down: Seconds(0),
-        ..Limits::for_capacity(sats(2_000_000))
+        ..Limits::for_capacity(sats(1_200_000))
     }
 }
 

@@ -51,6 +51,9 @@ impl World {
             match &answer.outcome {
                 Ok(()) => self.trace.line(format_args!("turn: {}", answer.command)),
                 Err(refusal) => {
+                    if let (Some(server), "assemble-batch") = (&mut self.server, answer.command) {
+                        server.worker.rest();
+                    }
                     self.report.count_refusal(refusal.id());
                     self.trace.line(format_args!("turn: {} refused: {refusal}", answer.command));
                 }
@@ -186,7 +189,7 @@ struct Recovered {
     /// Events that a snapshot held.
     skipped: u64,
     /// The state's digest at the sequence number that was asked for, where it was passed.
-    digest_at_acknowledged: Option<[u8; 32]>,
+    digest_at_acknowledged: Option<u64>,
 }
 
 /// Reads the newest usable snapshot, if wanted, and the journal behind it. Nothing else is known

@@ -13,6 +13,7 @@ use super::{
     journal::Dated,
     mirror::Mirror,
     node::Node,
+    random::quick_hash,
     server::{Answer, Promise},
     signer_host::News,
 };
@@ -20,9 +21,9 @@ use super::{
 /// What the observer remembers.
 pub(crate) struct Observer {
     /// The sequence number up to which somebody was answered, and the state's digest there.
-    acknowledged: (u64, [u8; 32]),
+    acknowledged: (u64, u64),
     /// The digest of what the last turn made, durable or not.
-    attempted: (u64, [u8; 32]),
+    attempted: (u64, u64),
     promised: BTreeSet<WithdrawalId>,
     /// Events of the journal that were read.
     known_seq: u64,
@@ -41,8 +42,8 @@ pub(crate) struct Observer {
 impl Observer {
     pub(crate) fn new() -> Result<Self, Found> {
         Ok(Self {
-            acknowledged: (0, [0; 32]),
-            attempted: (0, [0; 32]),
+            acknowledged: (0, 0),
+            attempted: (0, 0),
             promised: BTreeSet::new(),
             known_seq: 0,
             ours: HashSet::new(),
@@ -119,7 +120,7 @@ impl Observer {
     }
 
     /// A replay has passed what was acknowledged last: it was the same then.
-    pub(crate) fn same_history(&self, digest: Option<[u8; 32]>) -> Check {
+    pub(crate) fn same_history(&self, digest: Option<u64>) -> Check {
         match digest {
             Some(found) if found != self.acknowledged.1 => {
                 let text = "the history up to the last answer is not the one that was answered";
@@ -177,6 +178,8 @@ impl Observer {
     }
 }
 
-pub(crate) fn digest(state: &Custody) -> Result<[u8; 32], Found> {
-    state.digest().map_err(|error| Found::simulator(error.to_string()))
+/// Equal for equal states: a hash of the canonical bytes.
+pub(crate) fn digest(state: &Custody) -> Result<u64, Found> {
+    let bytes = state.to_bytes().map_err(|error| Found::simulator(error.to_string()))?;
+    Ok(quick_hash(&bytes))
 }

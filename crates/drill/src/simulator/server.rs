@@ -82,6 +82,21 @@ impl Server {
         }
     }
 
+    /// Whether the core has not yet decided what the worker told it last. Until then the worker
+    /// does nothing: a batch of which a refusal waits must not be asked for again, or it may be
+    /// signed and dissolved at once.
+    pub(crate) fn has_news_of_batches(&self) -> bool {
+        self.waiting.iter().any(|command| {
+            matches!(
+                command,
+                Command::AssembleBatch { .. }
+                    | Command::RecordSigned { .. }
+                    | Command::RecordRefused { .. }
+                    | Command::RecordBroadcast { .. }
+            )
+        })
+    }
+
     /// Takes what waits, decides and applies. Nothing of it is durable yet.
     pub(crate) fn take_turn(&mut self, now: Timestamp) -> Result<Turn, Found> {
         let mut turn = Turn::default();

@@ -205,6 +205,9 @@ impl SignerHost {
 
     /// Lets the process die in one of its next writes.
     pub(crate) fn arm(&mut self, random: &mut Random) {
+        if !self.is_up() {
+            return;
+        }
         let crash = Some((random.count(0, 2), CrashPoint::any(random)));
         self.disk.borrow_mut().crash = crash;
     }

@@ -42,6 +42,15 @@ pub(crate) struct Worker {
     left: Option<Sats>,
     /// Journal entries that the signer has witnessed, once known.
     witnessed: Option<u64>,
+    /// Rounds without a new batch, after the core had nothing to pay.
+    rests: u32,
+}
+
+impl Worker {
+    /// The core had nothing to pay, or no coins: it is not asked again at once.
+    pub(crate) const fn rest(&mut self) {
+        self.rests = 6;
+    }
 }
 
 /// The connection between the two processes: in order, and whatever is in it may be lost when it
@@ -87,10 +96,13 @@ impl World {
     /// One task of the worker, if it is not waiting for the signer.
     pub(crate) fn work(&mut self) -> Check {
         let Some(server) = &self.server else { return Ok(()) };
-        if server.worker.asked.is_some() {
+        if server.worker.asked.is_some() || server.has_news_of_batches() {
             return Ok(());
         }
         let tasks = self.tasks(server);
+        if let Some(server) = &mut self.server {
+            server.worker.rests = server.worker.rests.saturating_sub(1);
+        }
         let Some(task) = self.random.pick(&tasks).copied() else { return Ok(()) };
         self.trace.line(format_args!("worker: {task:?}"));
         match task {
@@ -126,7 +138,7 @@ impl World {
             }
         }
         let now = self.clock.server().max(state.now());
-        if state.has_queued(now) {
+        if state.has_queued(now) && server.worker.rests == 0 {
             tasks.push(Task::Assemble);
         }
         tasks

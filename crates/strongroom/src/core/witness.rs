@@ -4,13 +4,15 @@
 use std::sync::{Mutex, PoisonError};
 
 use signer_protocol::{
-    Request, Response, TreeHead,
+    RefusalTag, Request, Response, TreeHead,
     merkle::{Frontier, prove_consistency},
 };
 
 use crate::signer_client::{SignerClient, SignerFault};
 
 struct Progress {
+    /// Whether the last telling had no answer: the signer may have witnessed more than we know.
+    uncertain: bool,
     witnessed: Frontier,
     since: Vec<[u8; 32]>,
     current: Frontier,
@@ -20,6 +22,8 @@ struct Progress {
 pub struct Witness {
     shard: u16,
     progress: Mutex<Progress>,
+    /// Held by whoever tells the signer: the proof begins where the last one ended.
+    telling: Mutex<()>,
 }
 
 impl Witness {
@@ -31,7 +35,8 @@ impl Witness {
         since: Vec<[u8; 32]>,
         current: Frontier,
     ) -> Self {
-        Self { shard, progress: Mutex::new(Progress { witnessed, since, current }) }
+        let progress = Mutex::new(Progress { uncertain: false, witnessed, since, current });
+        Self { shard, progress, telling: Mutex::new(()) }
     }
 
     /// Entries that are durable.
@@ -68,28 +73,52 @@ impl Witness {
     /// [`SignerFault`]; a refusal means that the signer has seen another journal, and nothing may
     /// be released.
     pub fn tell(&self, signer: &SignerClient) -> Result<(), SignerFault> {
+        let _alone = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lock().uncertain {
+            self.catch_up(signer.witnessed(self.shard)?)?;
+        }
         let (head, proof, count, after) = {
-            let progress = self.lock();
+            let mut progress = self.lock();
             if progress.since.is_empty() {
                 return Ok(());
             }
+            progress.uncertain = true;
             let proof = prove_consistency(&progress.witnessed, &progress.since);
             let head = progress.current.head(self.shard);
             (head, proof, progress.since.len(), progress.current.clone())
         };
-        match signer.ask(&Request::WitnessHead { head, proof })? {
-            Response::Witnessed { .. } => {
-                let mut progress = self.lock();
-                // Another teller may have been faster.
-                if progress.witnessed.size() < after.size() {
-                    let told = count.min(progress.since.len());
-                    progress.since.drain(..told);
-                    progress.witnessed = after;
-                }
-                Ok(())
-            }
-            other => Err(SignerFault::unexpected(&other)),
+        let response = signer.ask(&Request::WitnessHead { head, proof })?;
+        let Response::Witnessed { .. } = &response else {
+            return Err(SignerFault::unexpected(&response));
+        };
+        let mut progress = self.lock();
+        progress.since.drain(..count);
+        progress.witnessed = after;
+        progress.uncertain = false;
+        Ok(())
+    }
+
+    /// After an answer that was lost: goes on from where the signer really stands.
+    fn catch_up(&self, head: Option<TreeHead>) -> Result<(), SignerFault> {
+        let Some(head) = head else { return Ok(()) };
+        let mut progress = self.lock();
+        let ahead = head.size.saturating_sub(progress.witnessed.size());
+        let ahead = usize::try_from(ahead).unwrap_or(usize::MAX);
+        let refused = |tag, detail: &str| SignerFault::Refused { tag, detail: detail.to_owned() };
+        if ahead > progress.since.len() {
+            let detail = "the signer has witnessed entries that this journal does not have";
+            return Err(refused(RefusalTag::JournalShrunk, detail));
         }
+        let told: Vec<[u8; 32]> = progress.since.drain(..ahead).collect();
+        for leaf in told {
+            let pushed = progress.witnessed.push(leaf);
+            pushed.map_err(|error| SignerFault::Broken { detail: error.to_string() })?;
+        }
+        if progress.witnessed.head(self.shard) != head {
+            let detail = "the signer has witnessed another journal of this length";
+            return Err(refused(RefusalTag::JournalForked, detail));
+        }
+        Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Progress> {

@@ -3,7 +3,7 @@
 use std::{fmt::Write, sync::Arc};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
-use custody::{Custody, books};
+use custody::{Custody, books, incident::Stop};
 use serde::Serialize;
 
 use crate::{
@@ -42,7 +42,7 @@ pub fn router(monitor: Arc<Monitor>) -> Router {
 
 async fn readyz(State(monitor): State<Arc<Monitor>>) -> (StatusCode, Json<Readiness>) {
     let mut reasons = monitor.status.reasons();
-    let stops = monitor.core.read(|state| state.stops().map(|stop| stop.id()).collect::<Vec<_>>());
+    let stops = monitor.core.read(|state| state.stops().map(Stop::id).collect::<Vec<_>>());
     match stops.answer().await {
         Ok(stops) => reasons.extend(stops.iter().map(|stop| format!("releases-stopped: {stop}"))),
         Err(error) => reasons.push(error.to_string()),

@@ -4,7 +4,7 @@ use access::{Authenticated, Headers, RequestParts, Scope};
 use axum::{
     body::{Bytes, to_bytes},
     extract::Request,
-    http::{HeaderMap, Method, header},
+    http::{HeaderMap, Method, header, uri::Authority},
 };
 use custody::idempotency::Idempotency;
 use serde::de::DeserializeOwned;
@@ -46,7 +46,7 @@ impl Raw {
             Problem::new("body-too-large", 413, format!("at most {body_max} bytes are read"))
         })?;
         let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let authority = head.uri.authority().map(|authority| authority.as_str()).or(host);
+        let authority = head.uri.authority().map(Authority::as_str).or(host);
         Ok(Self {
             method: head.method,
             authority: authority.unwrap_or_default().to_owned(),

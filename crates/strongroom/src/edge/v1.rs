@@ -55,6 +55,7 @@ pub(super) fn router() -> Router<Arc<Edge>> {
 
 /// What everybody may know of this installation.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the field is named as clients know it")]
 pub(super) struct Deployment {
     /// `mainnet`, `testnet3`, `testnet4`, `signet` or `regtest`.
     network: String,

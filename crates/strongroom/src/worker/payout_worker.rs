@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How often a batch that waits for its block is given to the node again.
-const REBROADCAST: Duration = Duration::from_secs(60);
+const REBROADCAST: Duration = Duration::from_mins(1);
 
 /// Drives batches: assemble, have signed, broadcast, broadcast again.
 pub(crate) struct PayoutWorker {
@@ -95,7 +95,7 @@ impl PayoutWorker {
                 }
                 Err(halt) => vec![format!("payouts: {halt}")],
             };
-            self.shared.status.set("payouts", reasons);
+            self.shared.status.set("payouts", &reasons);
             self.shared.ending.pause(self.pause);
         }
     }
@@ -165,17 +165,18 @@ impl PayoutWorker {
     fn have_signed(&mut self, batch: BatchId) -> Result<(), Halt> {
         self.shared.witness.tell(&self.shared.signer)?;
         let request = self.sign_request(batch)?;
-        match self.shared.signer.ask(&Request::Sign(request))? {
-            Response::Signed(signed) => {
-                let transaction = signed.transaction;
-                self.tell(Command::RecordSigned { batch, transaction })
-            }
-            Response::Refused { tag, detail } if tag.proves_unsigned() => {
-                tracing::warn!(%batch, %tag, detail, "the signer refused a batch");
-                self.tell(Command::RecordRefused { batch, tag })
-            }
-            other => Err(SignerFault::unexpected(&other).into()),
+        let response = self.shared.signer.ask(&Request::Sign(request))?;
+        if let Response::Signed(signed) = response {
+            let transaction = signed.transaction;
+            return self.tell(Command::RecordSigned { batch, transaction });
         }
+        if let Response::Refused { tag, detail } = &response
+            && tag.proves_unsigned()
+        {
+            tracing::warn!(%batch, %tag, detail, "the signer refused a batch");
+            return self.tell(Command::RecordRefused { batch, tag: *tag });
+        }
+        Err(SignerFault::unexpected(&response).into())
     }
 
     /// Segwit v0 coins prove their amounts by the transactions that made them, asked of the node.
@@ -210,9 +211,9 @@ impl PayoutWorker {
         if keys.is_empty() {
             return Ok(request);
         }
-        let usable = match self.shared.signer.ask(&Request::UsableKeys { keys: keys.clone() })? {
-            Response::UsableKeys { usable } => usable,
-            other => return Err(SignerFault::unexpected(&other).into()),
+        let response = self.shared.signer.ask(&Request::UsableKeys { keys: keys.clone() })?;
+        let Response::UsableKeys { usable } = response else {
+            return Err(SignerFault::unexpected(&response).into());
         };
         let usable: BTreeSet<_> = keys
             .into_iter()

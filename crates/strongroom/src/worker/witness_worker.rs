@@ -18,7 +18,7 @@ impl WitnessWorker {
     pub(crate) fn run(self) {
         while !self.shared.ending.is_asked() {
             let told = self.shared.witness.tell(&self.shared.signer);
-            self.shared.status.set("witness", reasons(told));
+            self.shared.status.set("witness", &reasons(told));
             self.shared.ending.pause(Duration::from_secs(1));
         }
     }

@@ -17,6 +17,7 @@
 
 mod chain;
 mod customers;
+mod everything;
 mod payouts;
 mod show;
 
@@ -194,7 +195,8 @@ impl House {
         refusal.id()
     }
 
-    fn fold(&mut self, events: &[Event]) {
+    /// Applies and journals events.
+    pub(crate) fn fold(&mut self, events: &[Event]) {
         for event in events {
             self.state.apply(self.at, event).unwrap_or_else(|corrupt| panic!("{corrupt}"));
             self.journal.push((self.at, event.clone()));
