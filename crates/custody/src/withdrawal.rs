@@ -250,6 +250,9 @@ pub struct Withdrawal {
     pub rule: Option<Rule>,
     /// The outpoint that every transaction naming it spends; set at its first signature, for ever.
     pub pin: Option<Outpoint>,
+    /// How often the signer refused a batch that carried it: each time it travels in half the
+    /// company, so that one payout that the signer never signs does not hold up the others.
+    pub refusals: u8,
     /// Where it is.
     pub state: WithdrawalState,
 }

@@ -3,8 +3,9 @@
 use primitives::Timestamp;
 use signer_protocol::merkle::leaf_hash;
 
-/// The longest body, 1 MiB: a guard against a runaway event, far above any real one.
-pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// The longest body, 8 MiB: a guard against a runaway event. The largest real one is a block that
+/// is full of our deposits; with every input named it stays below twice the block's own 4 MB.
+pub const BODY_BYTES_MAX: usize = 8 << 20;
 
 /// Bytes before the body: hash 32, shard 2, sequence number 8, time 8, kind 2, version 2.
 pub(crate) const HEADER_BYTES: usize = 54;

@@ -14,8 +14,6 @@
 //! function retries: whoever gets a [`Fault`] from an append stops the process and starts again
 //! from the journal.
 
-#![expect(clippy::doc_markdown, reason = "SQLite is the name of a program, not code")]
-
 mod database;
 mod entry;
 mod fault;

@@ -165,9 +165,10 @@ impl Custody {
         {
             return true;
         }
-        match self.deposits.get(outpoint).map(|deposit| &deposit.state) {
-            Some(DepositState::Orphaned { conflict: Some(height) }) => is_final(*height),
-            _ => false,
-        }
+        let deposit = self.deposits.get(outpoint).map(|deposit| &deposit.state);
+        let Some(DepositState::Orphaned { conflict: Some(height) }) = deposit else {
+            return false;
+        };
+        is_final(*height)
     }
 }

@@ -239,10 +239,12 @@ fn the_golden_journal_is_read_as_it_was_written() {
 
 #[test]
 fn an_unknown_kind_or_version_is_named() {
-    let error = |kind, version| Event::decode(kind, version, &[]).unwrap_err().to_string();
-    expect!["event kind 32 version 1 is not known; run the release that wrote the journal, or a newer one"].assert_eq(&error(32, 1));
-    expect!["event kind 1 version 2 is not known; run the release that wrote the journal, or a newer one"].assert_eq(&error(1, 2));
-    expect!["the body of event BatchSettled is damaged"].assert_eq(&error(24, 1));
+    let error = |kind, version| Event::decode(kind, version, &[]).unwrap_err().to_string() + "\n";
+    expect![[r#"
+        event kind 32 version 1 is not known; run the release that wrote the journal, or a newer one
+        event kind 1 version 2 is not known; run the release that wrote the journal, or a newer one
+        the body of event BatchSettled is damaged
+    "#]].assert_eq(&[error(32, 1), error(1, 2), error(24, 1)].concat());
 }
 
 #[test]
@@ -269,22 +271,22 @@ fn what_has_happened_cannot_happen_again_at_once() {
         2 AccountOpened: … is not the next account
         3 KeyRegistered: … is registered already
         4 KeyRevoked: … is revoked already
-        5 AddressAssigned: address 0 is not the next one | address 1 is not the next one | address 2 is not the next one
+        5 AddressAssigned: address # is not the next one
         6 AccountFrozen: account … is frozen already
         7 AccountThawed: account … is not frozen
         8 TransactionSeen: nothing of … is new
         9 TransactionForgotten: nothing of … was waiting
-        10 BlockConnected: block 101 … does not follow 101 … | block 102 … does not follow 102 … | block 103 … does not follow 103 … | block 104 … does not follow 104 … | block 105 … does not follow 105 … | block 106 … does not follow 106 … | block 107 … does not follow 107 … | block 108 … does not follow 108 … | block 109 … does not follow 109 … | block 110 … does not follow 110 … | block 111 … does not follow 111 … | block 112 … does not follow 112 … | block 113 … does not follow 113 … | block 114 … does not follow 114 … | block 115 … does not follow 115 … | block 116 … does not follow 116 … | block 117 … does not follow 117 … | block 118 … does not follow 118 … | block 119 … does not follow 119 … | block 120 … does not follow 120 … | block 121 … does not follow 121 … | block 122 … does not follow 122 …
-        11 BlockDisconnected: block 119 … is not the tip 118 … | block 120 … is not the tip 119 … | block 121 … is not the tip 120 …
+        10 BlockConnected: block # … does not follow # …
+        11 BlockDisconnected: block # … is not the tip # …
         12 DepositCredited: deposit … is credited
         13 DepositMatured: deposit … is credited
         14 DepositReversed: deposit … is orphaned
         15 WithdrawalRequested: … was requested before
         16 WithdrawalJudged: … is in-review, nothing judges it
-        17 WithdrawalApproved: … is queued, not in review | … was approved by operator 1 before
+        17 WithdrawalApproved: … is queued, not in review | … was approved by operator # before
         18 WithdrawalDenied: … is rejected, not in review
         19 WithdrawalCancelled: … is cancelled, it cannot end unpaid
-        20 BatchBuilt: … does not follow batch number 1 | … does not follow batch number 2 | … does not follow batch number 3 | … does not follow batch number 4 | … does not follow batch number 5
+        20 BatchBuilt: … does not follow batch number #
         21 BatchRefused: … is dissolved
         22 BatchSigned: … is signed
         23 BatchBroadcast: … is broadcast
@@ -301,7 +303,13 @@ fn what_has_happened_cannot_happen_again_at_once() {
 
 /// Ids are long, and stand in other tests.
 fn shortened(text: &str) -> String {
-    let words = text.split(' ').map(|word| if word.len() > 20 { "…" } else { word });
+    let number = |word: &str| word.chars().all(|c| c.is_ascii_digit());
+    let short = |word| match word {
+        word if number(word) => "#",
+        word if word.len() > 20 => "…",
+        word => word,
+    };
+    let words = text.split(' ').map(short);
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -332,5 +340,5 @@ fn an_event_in_a_state_where_it_cannot_follow_is_corrupt_history() {
         state.apply(*at, event).unwrap();
     }
     assert!(corrupt > 1_000);
-    expect!["{}"].assert_eq(&format!("{unsound:#?}"));
+    assert!(unsound.is_empty(), "{unsound:#?}");
 }

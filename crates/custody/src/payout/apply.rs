@@ -99,6 +99,8 @@ impl Custody {
         }
         let queued = WithdrawalState::Queued { releases_at: event.releases_at };
         for payout in &batch.payouts {
+            let withdrawal = self.withdrawal_mut(payout.withdrawal)?;
+            withdrawal.refusals = withdrawal.refusals.saturating_add(1);
             self.set_withdrawal_state(payout.withdrawal, queued.clone())?;
         }
         self.set_batch(event.batch, BatchState::Dissolved, Some(Vec::new()))

@@ -67,6 +67,12 @@ impl Chosen {
     }
 }
 
+/// The most payouts of a batch with a withdrawal that the signer has refused so often: half of
+/// them each time, so that what it refuses is alone in the end and holds up nobody.
+fn company_max(outputs_max: usize, refusals: u8) -> usize {
+    outputs_max.checked_shr(u32::from(refusals)).unwrap_or(0).max(1)
+}
+
 impl Custody {
     /// The withdrawals whose window has closed, oldest first, as many as fit.
     pub(super) fn choose_withdrawals(
@@ -81,9 +87,13 @@ impl Custody {
         let mut chosen =
             chosen.or_else(|| Chosen::nothing(limits, Vec::new())).ok_or(Refusal::NothingToPay)?;
         let mut waits = None;
+        let mut company = outputs_max;
         for (_, id) in self.queue.range(..=(now, LAST)).take(SCAN_MAX) {
             let Some(withdrawal) = self.withdrawals.get(id) else { continue };
-            if !self.may_leave(withdrawal, now, &limits.till) {
+            let in_company_of = company_max(outputs_max, withdrawal.refusals);
+            if chosen.wanted.len() >= in_company_of
+                || !self.may_leave(withdrawal, now, &limits.till)
+            {
                 continue;
             }
             let (withdrawal_id, script, amount) = (*id, withdrawal.script(), withdrawal.amount);
@@ -94,7 +104,8 @@ impl Custody {
                 waits.get_or_insert(amount);
                 continue;
             }
-            if chosen.wanted.len() >= outputs_max || chosen.total > params.batch_total_max {
+            company = company.min(in_company_of);
+            if chosen.wanted.len() >= company || chosen.total > params.batch_total_max {
                 break;
             }
         }

@@ -284,6 +284,17 @@ fn row(refusal: &Refusal) -> String {
     format!("{} {}: {text}\n", refusal.status(), refusal.id())
 }
 
+/// The page of refusals states the status of each.
+#[test]
+fn the_page_of_refusals_has_the_status_of_every_refusal() {
+    let page = include_str!("../../../../docs/reference/refusals.md");
+    let all = [accounts_and_keys(), requests(), withdrawals(), batches(), blocks_and_settlements()];
+    for refusal in all.iter().flatten() {
+        let row = format!("| `{}` | {} |", refusal.id(), refusal.status());
+        assert!(page.contains(&row), "{row}");
+    }
+}
+
 #[test]
 fn ids_are_kebab_case_and_distinct() {
     let kebab = |id: &&&str| id.chars().all(|c| c.is_ascii_lowercase() || c == '-');
@@ -355,7 +366,8 @@ fn the_ladder_of_a_withdrawal_request() {
         intent-signature
         account-frozen
         funds-insufficient
-        funds-maturing"#]].assert_eq(&ids.join("\n"));
+        funds-maturing"#]]
+    .assert_eq(&ids.join("\n"));
 }
 
 #[test]
@@ -385,5 +397,6 @@ fn the_ladder_of_a_batch() {
         batch-under-way
         fee-rate-above-maximum
         nothing-to-pay
-        coins-insufficient"#]].assert_eq(&ids.join("\n"));
+        coins-insufficient"#]]
+    .assert_eq(&ids.join("\n"));
 }

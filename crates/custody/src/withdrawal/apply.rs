@@ -40,6 +40,7 @@ impl Custody {
             requested_at: self.now,
             rule: None,
             pin: None,
+            refusals: 0,
             state: WithdrawalState::InReview { approvals: Vec::new() },
         };
         self.index_withdrawal(id, &withdrawal);

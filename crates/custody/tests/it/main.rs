@@ -11,5 +11,7 @@
 )]
 
 mod house;
+mod pages;
+mod properties;
 mod regressions;
 mod stories;

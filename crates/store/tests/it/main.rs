@@ -15,7 +15,6 @@
     clippy::wildcard_enum_match_arm,
     reason = "a test that cannot go on panics, and its numbers are small"
 )]
-#![expect(clippy::doc_markdown, reason = "SQLite is the name of a program, not code")]
 
 mod audit;
 mod child;
