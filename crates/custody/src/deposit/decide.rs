@@ -74,10 +74,9 @@ impl Custody {
         deposit: &Deposit,
         (account, height): (AccountId, BlockHeight),
     ) {
-        let by_transaction = match pass.transaction {
-            Some((txid, sum)) if txid == outpoint.txid => sum,
-            _ => self.exposure_of_transaction(outpoint),
-        };
+        let summed = pass.transaction.filter(|(txid, _)| *txid == outpoint.txid);
+        let by_transaction =
+            summed.map_or_else(|| self.exposure_of_transaction(outpoint), |(_, sum)| sum);
         pass.transaction = Some((outpoint.txid, by_transaction));
         let required = self.required_for(deposit, by_transaction);
         if !is_deep(height, self.tip_height(), required) || pass.reversed.contains(&account) {
