@@ -26,6 +26,13 @@ impl Status {
         }
     }
 
+    /// The reasons of all other parts.
+    #[must_use]
+    pub fn reasons_but(&self, part: &str) -> Vec<String> {
+        let held = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        held.iter().filter(|(name, _)| **name != part).flat_map(|(_, why)| why.clone()).collect()
+    }
+
     /// Every reason; empty means ready.
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {

@@ -244,7 +244,8 @@ fn an_unknown_kind_or_version_is_named() {
         event kind 32 version 1 is not known; run the release that wrote the journal, or a newer one
         event kind 1 version 2 is not known; run the release that wrote the journal, or a newer one
         the body of event BatchSettled is damaged
-    "#]].assert_eq(&[error(32, 1), error(1, 2), error(24, 1)].concat());
+    "#]]
+    .assert_eq(&[error(32, 1), error(1, 2), error(24, 1)].concat());
 }
 
 #[test]
@@ -298,7 +299,8 @@ fn what_has_happened_cannot_happen_again_at_once() {
         29 IncidentOpened: may follow itself
         30 RefusalRecorded: may follow itself
         31 WithdrawalFailed: … is failed, it cannot fail
-    "#]].assert_eq(&rows.collect::<String>());
+    "#]]
+    .assert_eq(&rows.collect::<String>());
 }
 
 /// Ids are long, and stand in other tests.

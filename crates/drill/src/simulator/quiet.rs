@@ -11,9 +11,9 @@ use super::{
 };
 
 /// Rounds of ten minutes: enough for the buckets to refill and for every payout to be final.
-const ROUNDS: u32 = 40;
+const ROUNDS: u32 = 60;
 /// Rounds in which nothing happened, after which nothing will.
-const STILL: u32 = 8;
+const STILL: u32 = 10;
 /// Tasks and messages of one round at most.
 const TASKS_MAX: u32 = 60;
 
@@ -68,6 +68,9 @@ impl World {
 
     fn quiet_round(&mut self) -> Check {
         self.clock.pass(600_000);
+        if let Some(server) = &mut self.server {
+            server.worker.rested();
+        }
         let stops: Vec<_> = self.server.iter().flat_map(|server| server.state.stops()).collect();
         for stop in stops {
             self.tell(Command::ResumeReleases { stop, by: OperatorId(1) });

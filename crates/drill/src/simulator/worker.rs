@@ -6,10 +6,11 @@ use std::collections::VecDeque;
 use bitcoin::{Transaction, consensus::encode};
 use custody::{
     Command, Custody,
+    event::Payout,
     payout::{Assembly, Batch, BatchState},
     planted::{self, Bug},
 };
-use primitives::{BatchId, FeeRate, Sats};
+use primitives::{BatchId, FeeRate, Outpoint, Sats};
 use signer_protocol::{
     RefusalTag, Request, Response, TreeHead,
     message::{decode_body, encode_frame},
@@ -51,6 +52,11 @@ impl Worker {
     pub(crate) const fn rest(&mut self) {
         self.rests = 6;
     }
+
+    /// Time has passed: it may be asked again.
+    pub(crate) const fn rested(&mut self) {
+        self.rests = 0;
+    }
 }
 
 /// The connection between the two processes: in order, and whatever is in it may be lost when it
@@ -84,12 +90,27 @@ pub(crate) fn held_back(state: &Custody, batch: &Batch) -> Option<String> {
     if let Some(stop) = state.stops().next() {
         return Some(format!("releases are stopped: {stop}"));
     }
-    batch.payouts.iter().find_map(|payout| {
-        let withdrawal = state.withdrawal(payout.withdrawal).ok()?;
-        let account = state.account(withdrawal.account).ok()?;
-        let held = account.frozen || account.adrift > 0;
-        held.then(|| format!("account {} is frozen or adrift", withdrawal.account))
-    })
+    batch.payouts.iter().find_map(|payout| why_account_is_held(state, payout))
+}
+
+/// Why nothing may leave the account of this payout; `None` where it may.
+fn why_account_is_held(state: &Custody, payout: &Payout) -> Option<String> {
+    let withdrawal = state.withdrawal(payout.withdrawal).ok()?;
+    let account = state.account(withdrawal.account).ok()?;
+    let held = account.frozen || account.adrift > 0;
+    held.then(|| format!("account {} is frozen or adrift", withdrawal.account))
+}
+
+/// Whether the signer can be asked for this batch: its coins are there, and nobody in it is frozen
+/// whose intent lives.
+fn may_be_asked(state: &Custody, batch: &Batch) -> bool {
+    let ended = |payout: &Payout| {
+        let withdrawal = state.withdrawal(payout.withdrawal);
+        withdrawal.is_ok_and(|withdrawal| withdrawal.not_after <= state.now())
+    };
+    let there = |input: &Outpoint| state.coins().get(input).is_some();
+    let free = |payout: &Payout| why_account_is_held(state, payout).is_none() || ended(payout);
+    batch.inputs.iter().all(there) && batch.payouts.iter().all(free)
 }
 
 impl World {
@@ -119,10 +140,16 @@ impl World {
             return Vec::new();
         }
         let mut tasks = Vec::new();
+        let mut signing = false;
         for (id, batch) in state.live_batches() {
-            if batch.state != BatchState::Built && held_back(state, batch).is_some() {
+            let idle = match batch.state {
+                BatchState::Built => !may_be_asked(state, batch),
+                _ => held_back(state, batch).is_some(),
+            };
+            if idle {
                 continue;
             }
+            signing |= batch.state == BatchState::Built;
             let id_on_chain = convert::node_txid(batch.txid);
             let known =
                 self.node.pool.contains(&id_on_chain) || self.node.is_confirmed(&id_on_chain);
@@ -138,7 +165,7 @@ impl World {
             }
         }
         let now = self.clock.server().max(state.now());
-        if state.has_queued(now) && server.worker.rests == 0 {
+        if !signing && state.has_queued(now) && server.worker.rests == 0 {
             tasks.push(Task::Assemble);
         }
         tasks
@@ -161,8 +188,7 @@ impl World {
             }
             Some(_) => {
                 let request = server.state.sign_request(id, SHARD, &mut |_| None);
-                // A freeze, or a coin that a reorg took away for now: asked again later.
-                let Ok(request) = request else { return Ok(()) };
+                let request = request.map_err(|refusal| Found::simulator(refusal.to_string()))?;
                 (Ask::Sign(id), Request::Sign(request))
             }
         };

@@ -10,7 +10,8 @@ use chain::{
     node::Node,
 };
 use custody::{
-    Command, Refusal,
+    Command, Custody, Refusal,
+    incident::Stop,
     payout::{Assembly, BatchState},
 };
 use primitives::{BatchId, FeeRate, Outpoint, Sats};
@@ -26,6 +27,9 @@ use crate::{
 
 /// How often a batch that waits for its block is given to the node again.
 const REBROADCAST: Duration = Duration::from_mins(1);
+
+/// Our name in the house's status.
+const PART: &str = "payouts";
 
 /// Drives batches: assemble, have signed, broadcast, broadcast again.
 pub(crate) struct PayoutWorker {
@@ -62,7 +66,6 @@ impl From<Refusal> for Halt {
 struct Work {
     batches: Vec<(BatchId, BatchState, Vec<u8>)>,
     ready: bool,
-    stopped: Vec<String>,
 }
 
 impl PayoutWorker {
@@ -95,7 +98,7 @@ impl PayoutWorker {
                 }
                 Err(halt) => vec![format!("payouts: {halt}")],
             };
-            self.shared.status.set("payouts", &reasons);
+            self.shared.status.set(PART, &reasons);
             self.shared.ending.pause(self.pause);
         }
     }
@@ -103,33 +106,45 @@ impl PayoutWorker {
     fn round(&mut self) -> Result<(), Halt> {
         self.tell(Command::Tick)?;
         let work = self.look()?;
-        if !work.stopped.is_empty() {
-            return Err(Halt::Other(format!("releases are stopped: {}", work.stopped.join(", "))));
-        }
-        // While any other part of the house is in doubt nothing is signed and nothing is sent.
-        let in_doubt = self.shared.status.reasons();
-        if in_doubt.iter().any(|reason| !reason.starts_with("payouts:")) {
-            return Ok(());
-        }
         let mut signing = false;
+        let mut first_halt = Ok(());
         for (id, state, bytes) in work.batches {
-            match state {
-                BatchState::Built => {
-                    signing = true;
-                    self.have_signed(id)?;
-                }
-                BatchState::Signed => self.send(id, &bytes)?,
-                BatchState::Broadcast => self.send_again(&bytes)?,
-                BatchState::Confirmed { .. }
-                | BatchState::Final { .. }
-                | BatchState::Dissolved
-                | BatchState::Failed => {}
-            }
+            signing |= state == BatchState::Built;
+            // One batch that cannot go on must not hold up the others.
+            let driven = self.drive(id, &state, &bytes);
+            first_halt = first_halt.and(driven);
         }
         if clock::monotonic() >= self.rebroadcast_at {
             self.rebroadcast_at = later(REBROADCAST);
         }
-        if work.ready && !signing { self.assemble() } else { Ok(()) }
+        first_halt?;
+        if work.ready && !signing && self.may_release()? { self.assemble() } else { Ok(()) }
+    }
+
+    fn drive(&mut self, id: BatchId, state: &BatchState, bytes: &[u8]) -> Result<(), Halt> {
+        match state {
+            BatchState::Built if self.may_release()? => self.have_signed(id),
+            BatchState::Signed if self.may_release()? => self.send(id, bytes),
+            BatchState::Broadcast if self.may_release()? => self.send_again(bytes),
+            BatchState::Built
+            | BatchState::Signed
+            | BatchState::Broadcast
+            | BatchState::Confirmed { .. }
+            | BatchState::Final { .. }
+            | BatchState::Dissolved
+            | BatchState::Failed => Ok(()),
+        }
+    }
+
+    /// Asked right before anything is signed or sent: while releases are stopped, or any other
+    /// part of the house is in doubt, nothing is.
+    fn may_release(&self) -> Result<bool, Halt> {
+        let stops = |state: &Custody| state.stops().map(Stop::id).collect::<Vec<_>>();
+        let stops = self.shared.core.read(stops).wait()?;
+        if !stops.is_empty() {
+            return Err(Halt::Other(format!("releases are stopped: {}", stops.join(", "))));
+        }
+        Ok(self.shared.status.reasons_but(PART).is_empty())
     }
 
     fn look(&self) -> Result<Work, Halt> {
@@ -140,7 +155,6 @@ impl PayoutWorker {
                 .map(|(id, batch)| (id, batch.state.clone(), batch.transaction.clone()))
                 .collect(),
             ready: state.has_queued(now.max(state.now())),
-            stopped: state.stops().map(|stop| stop.id().to_owned()).collect(),
         });
         Ok(pending.wait()?)
     }

@@ -245,6 +245,14 @@ impl House {
         state
     }
 
+    /// Goes on with what a snapshot of the state gives.
+    pub(crate) fn restore(&mut self) {
+        let bytes = self.state.to_bytes().unwrap();
+        let restored = Custody::from_bytes(&bytes).unwrap();
+        assert_eq!(restored.to_bytes().unwrap(), bytes);
+        self.state = restored;
+    }
+
     /// A number that was never used, for transactions and blocks.
     pub(crate) fn stamp(&mut self) -> u32 {
         self.stamp += 1;
