@@ -64,8 +64,8 @@ impl Custody {
                 let account = self.account(account).map_err(|refusal| {
                     Refusal::SettlementTransfer { number, reason: refusal.to_string() }
                 })?;
-                if account.frozen {
-                    let reason = "the account is frozen".to_owned();
+                if account.frozen || account.adrift > 0 {
+                    let reason = "the account is frozen, or a deposit of it is adrift".to_owned();
                     return Err(Refusal::SettlementTransfer { number, reason });
                 }
             }

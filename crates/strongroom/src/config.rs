@@ -239,13 +239,15 @@ impl Default for Payouts {
     fn default() -> Self {
         Self {
             final_confirmations: 6,
-            batch_outputs_max: 500,
-            batch_inputs_max: 200,
+            // With the change they are the 200 outputs that a signer takes by default.
+            batch_outputs_max: 199,
+            batch_inputs_max: 100,
             batch_total_max_sat: 2_000_000_000,
             retry_seconds: 60,
             fee_target_blocks: 6,
             fee_rate_floor_sat_per_kwu: 250,
-            fee_rate_max_sat_per_kwu: 50_000,
+            // 50 sat/vB: the largest batch stays below the signer's cap of 0.01 BTC in fees.
+            fee_rate_max_sat_per_kwu: 12_500,
             round_millis: 1_000,
         }
     }

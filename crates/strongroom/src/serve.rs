@@ -52,6 +52,7 @@ pub fn serve(config_path: &Path) -> anyhow::Result<()> {
         witnessed,
     };
     let opened = core::open(&options)?;
+    opened.state().check_invariants().context("the books of this journal do not hold")?;
     let params = parameters(&config, &description, opened.state())?;
     let started = clock::now().max(opened.state().now());
     let keys = Arc::new(Keys::default());

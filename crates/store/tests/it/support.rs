@@ -102,7 +102,7 @@ pub(crate) fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// SplitMix64, so that a seed gives the same run everywhere.
+/// The generator splitmix64, so that a seed gives the same run everywhere.
 /// Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
 pub(crate) struct Random(u64);
 

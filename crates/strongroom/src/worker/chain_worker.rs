@@ -7,7 +7,7 @@ use chain::{
     node::Node,
     rpc::Endpoint,
 };
-use custody::{Command, Custody, Refusal};
+use custody::{Command, Custody, Refusal, incident::Stop};
 use primitives::{BlockRef, Seconds};
 
 use super::Shared;
@@ -107,9 +107,11 @@ impl ChainWorker {
     /// Connects and disconnects until the core stands where the node stands.
     fn follow(&mut self) -> Result<(), Halt> {
         let mut tip = self.shared.core.read(tip_of).wait()?.ok_or(Refusal::NotConfigured)?;
+        let begun = tip;
         while !self.shared.ending.is_asked() {
             let command = match self.follower.next(tip)? {
-                Step::Idle => return Ok(()),
+                Step::Idle if tip == begun => return Ok(()),
+                Step::Idle => return self.reconcile(),
                 Step::Connect { block, at } => {
                     Command::ConnectBlock { at, block: Arc::clone(&block) }
                 }
@@ -119,6 +121,16 @@ impl ChainWorker {
                 }
             };
             tip = self.tell(command)?.ok_or(Refusal::NotConfigured)?;
+        }
+        Ok(())
+    }
+
+    /// Compares coins and books after the chain has moved; releases stop on any drift.
+    fn reconcile(&self) -> Result<(), Halt> {
+        let compared = self.shared.core.read(Custody::coins_match_books).wait()?;
+        if let Err(broken) = compared {
+            tracing::error!(%broken, "coins and books have drifted apart; releases stop");
+            self.tell(Command::StopReleases { stop: Stop::Drift })?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ fn config(cases: u32) -> ProptestConfig {
     let usual = ProptestConfig::default();
     let asked = std::env::var_os("PROPTEST_CASES").is_some();
     let cases = if asked { usual.cases } else { cases };
-    ProptestConfig { cases, failure_persistence: None, ..usual }
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 4_096, ..usual }
 }
 
 fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {

@@ -78,9 +78,9 @@ impl World {
         }
     }
 
-    /// Blocks until every deposit that is in the chain is credited and matured.
+    /// Blocks until every deposit in the chain has matured, rewards too, and none is adrift.
     pub(crate) fn settle_down(&mut self) {
-        self.house.blocks(8);
+        self.house.blocks(120);
     }
 
     pub(crate) fn take(&mut self, step: Step) {

@@ -61,6 +61,9 @@ fn settings(arguments: &Init, descriptor: &str) -> anyhow::Result<Settings> {
     };
     let vouched = &mut limits.classes.server_vouched;
     set(&mut vouched.capacity, arguments.server_vouched_capacity_sat)?;
+    let tenth = vouched.capacity.to_sat().div_euclid(10);
+    let tenth = tenth.min(arguments.refill_sat_per_hour.unwrap_or(tenth));
+    set(&mut vouched.refill_per_hour, Some(tenth))?;
     set(&mut vouched.refill_per_hour, arguments.server_vouched_refill_sat_per_hour)?;
     set(&mut limits.outer.refill_per_hour, arguments.refill_sat_per_hour)?;
     set(&mut limits.classes.customer_signed.refill_per_hour, arguments.refill_sat_per_hour)?;
