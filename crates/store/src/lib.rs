@@ -29,7 +29,7 @@ pub use journal::{
     APPEND_BYTES_MAX, Appended, CrashPoint, Durability, Identity, Journal, MemoryJournal, Opening,
     Position, SimDisk, SqliteJournal, prove_head,
 };
-pub use read_model::{Learner, PAGE_MAX, Page, PageMark, ReadModel};
+pub use read_model::{AddressPage, Learner, PAGE_MAX, Page, PageMark, ReadModel};
 pub use snapshot::{Loaded, SkipReason, Skipped, Snapshot, SnapshotStore, Written};
 pub use verify::{Audit, Report, Verdict, verify};
 pub use views::{CaughtUp, Projection, ProjectionError, Readers, Rebuilt, Views};

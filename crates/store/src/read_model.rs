@@ -124,6 +124,9 @@ pub struct Page<K> {
     pub applied: u64,
 }
 
+/// Indexes and scripts of addresses, and the last journal entry that they show.
+pub type AddressPage = (Vec<(u32, Vec<u8>)>, u64);
+
 /// Reads lists.
 pub struct ReadModel {
     readers: Readers,
@@ -183,11 +186,7 @@ impl ReadModel {
     /// # Errors
     ///
     /// [`Fault::Sqlite`].
-    pub fn addresses(
-        &self,
-        account: AccountId,
-        from: u32,
-    ) -> Result<(Vec<(u32, Vec<u8>)>, u64), Fault> {
+    pub fn addresses(&self, account: AccountId, from: u32) -> Result<AddressPage, Fault> {
         self.readers.read(|transaction, applied| {
             let sql = "SELECT place, script FROM address WHERE account = ?1 AND place >= ?2
                  ORDER BY place LIMIT ?3";

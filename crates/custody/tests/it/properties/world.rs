@@ -5,10 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use access::Scope;
+use access::{Principal, Scope, Scopes};
 use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid, consensus::encode};
 use custody::{
-    Command,
+    Command, WithdrawalState,
     event::Watched,
     idempotency::Idempotency,
     incident::Stop,
@@ -29,14 +29,64 @@ pub(crate) struct Step {
     pub(crate) c: u8,
 }
 
-/// Kinds of steps; those of the chain alone come first.
-const KINDS: u8 = 29;
-const CHAIN_KINDS: u8 = 8;
+/// What a step does. It stands here as often as it is likely.
+const CHAIN: [fn(&mut World, Step); 16] = [
+    World::pay,
+    World::pay,
+    World::pay,
+    World::see,
+    World::see,
+    World::forget,
+    World::mine,
+    World::mine,
+    World::mine,
+    World::mine,
+    World::blocks,
+    World::blocks,
+    World::blocks,
+    World::rewind,
+    World::double_spend,
+    World::reward,
+];
+const REST: [fn(&mut World, Step); 32] = [
+    World::address,
+    World::withdraw,
+    World::withdraw,
+    World::withdraw,
+    World::withdraw,
+    World::ask_again,
+    World::cancel,
+    World::review,
+    World::review,
+    World::review,
+    World::freeze,
+    World::trade,
+    World::wait,
+    World::wait,
+    World::assemble,
+    World::assemble,
+    World::sign,
+    World::sign,
+    World::sign,
+    World::refuse,
+    World::broadcast,
+    World::broadcast,
+    World::broadcast,
+    World::lose_the_answer,
+    World::stop,
+    World::calm_down,
+    World::calm_down,
+    World::calm_down,
+    World::steal,
+    World::configure,
+    World::nonsense,
+    World::pay_out,
+];
 
 impl Step {
     /// The same step among those that concern the chain alone.
     pub(crate) const fn of_the_chain(self) -> Self {
-        Self { what: self.what % CHAIN_KINDS, ..self }
+        Self { what: self.what % 16, ..self }
     }
 }
 
@@ -50,10 +100,25 @@ pub(crate) struct World {
     asks: Vec<(Customer, Ask)>,
 }
 
-const VALUES: [u64; 6] = [9_999, 10_000, 5_000_000, 40_000_000, 100_000_000, 350_000_000];
+const VALUES: [u64; 7] =
+    [9_999, 10_000, 5_000_000, 40_000_000, 100_000_000, 350_000_000, 600_000_000];
 
 impl World {
+    /// A world in which the hot tier has coins.
     pub(crate) fn new() -> Self {
+        let mut world = Self::poor();
+        for value in [400, 300, 200, 100, 100, 50] {
+            let script = world.addresses[value as usize / 100 % 2].1.clone();
+            let payment = world.house.pay(&[(script, cents(value))]);
+            world.made.insert(payment.compute_txid(), payment.clone());
+            world.house.block(&[payment]);
+        }
+        world.house.blocks(2);
+        world
+    }
+
+    /// A world at its first block.
+    pub(crate) fn poor() -> Self {
         let house = House::with(|params| params.reorg_stop_depth = 4);
         let mut world = Self {
             house,
@@ -84,36 +149,8 @@ impl World {
     }
 
     pub(crate) fn take(&mut self, step: Step) {
-        let Step { a, b, c, .. } = step;
-        match step.what % KINDS {
-            0 => self.pay(a, b, c),
-            1 => self.see(a),
-            2 => self.mine(u32::from_le_bytes([a, b, c, 0xff])),
-            3 => self.house.blocks(usize::from(a % 3) + 1),
-            4 => self.rewind(usize::from(a % 6) + 1),
-            5 => self.double_spend(a, b),
-            6 => self.forget(a),
-            7 => self.reward(a, b),
-            8 => self.address(a),
-            9 | 10 => self.withdraw(a, b, c),
-            11 => self.ask_again(a),
-            12 => self.cancel(a),
-            13 => self.review(a, b),
-            14 => self.freeze(a, b),
-            15 => self.trade(a, b, c),
-            16 => self.wait(a, b),
-            17 | 18 => self.assemble(a, b),
-            19 => self.sign(a),
-            20 => self.refuse(a, b),
-            21 => self.broadcast(a),
-            22 => self.lose_the_answer(),
-            23 => self.stop(a, b),
-            24 => self.steal(a),
-            25 => self.configure(a, b),
-            26 => self.nonsense(a, b),
-            27 => self.pay_out(),
-            _ => drop(self.house.execute(&Command::Advance)),
-        }
+        let actions: Vec<_> = CHAIN.into_iter().chain(REST).collect();
+        actions[usize::from(step.what) % actions.len()](self, step);
     }
 
     fn try_to(&mut self, command: Command) {
@@ -124,7 +161,7 @@ impl World {
         self.house.customers[usize::from(number) % self.house.customers.len()].clone()
     }
 
-    fn pay(&mut self, whom: u8, value: u8, more: u8) {
+    fn pay(&mut self, Step { a: whom, b: value, c: more, .. }: Step) {
         let (_, script) = self.addresses[usize::from(whom) % self.addresses.len()].clone();
         let value = sats(VALUES[usize::from(value) % VALUES.len()]);
         let descriptor = self.house.state.descriptor().unwrap();
@@ -151,12 +188,12 @@ impl World {
         (count > 0).then(|| self.pool[usize::from(number) % count].clone())
     }
 
-    fn see(&mut self, which: u8) {
+    fn see(&mut self, Step { a: which, .. }: Step) {
         let Some(transaction) = self.pooled(which) else { return };
         self.try_to(Command::SeeTransaction { transaction: Arc::new(transaction) });
     }
 
-    fn forget(&mut self, which: u8) {
+    fn forget(&mut self, Step { a: which, .. }: Step) {
         let Some(transaction) = self.pooled(which) else { return };
         self.pool.retain(|known| *known != transaction);
         let txid = crate::house::outpoint_of(&transaction, 0).txid;
@@ -164,7 +201,9 @@ impl World {
     }
 
     /// Mines those of the pool that `mask` selects, as far as the chain allows them.
-    fn mine(&mut self, mask: u32) {
+    fn mine(&mut self, Step { a, b, .. }: Step) {
+        // Miners take most of what they see.
+        let mask = !(u32::from(a) & u32::from(b));
         let chosen: Vec<_> = std::mem::take(&mut self.pool);
         let (mut block, mut left) = (Vec::new(), Vec::new());
         let (mut spent, mut mined) = self.chain_facts();
@@ -206,7 +245,8 @@ impl World {
         good && new
     }
 
-    fn rewind(&mut self, depth: usize) {
+    fn rewind(&mut self, Step { a, .. }: Step) {
+        let depth = usize::from(a % 6) + 1;
         for _ in 0..depth.min(self.house.chain.len()) {
             for transaction in self.house.disconnect() {
                 self.add(transaction);
@@ -215,7 +255,7 @@ impl World {
     }
 
     /// A block that spends the coins of a pooled transaction otherwise.
-    fn double_spend(&mut self, which: u8, to: u8) {
+    fn double_spend(&mut self, Step { a: which, b: to, .. }: Step) {
         let Some(victim) = self.pooled(which) else { return };
         let value = sats(VALUES[usize::from(to) % VALUES.len()]);
         let script = if to % 2 == 0 { stranger(66) } else { self.addresses[0].1.clone() };
@@ -231,7 +271,7 @@ impl World {
         }
     }
 
-    fn reward(&mut self, whom: u8, value: u8) {
+    fn reward(&mut self, Step { a: whom, b: value, .. }: Step) {
         let (_, script) = self.addresses[usize::from(whom) % self.addresses.len()].clone();
         let value = sats(VALUES[usize::from(value) % VALUES.len()]);
         let reward = self.house.reward(&[(script, value)]);
@@ -240,20 +280,29 @@ impl World {
         self.house.connect(at, block);
     }
 
-    fn address(&mut self, whom: u8) {
+    fn address(&mut self, Step { a: whom, .. }: Step) {
         let customer = self.customer(whom);
         let script = self.house.address(&customer);
         self.addresses.push((customer, script));
     }
 
-    fn withdraw(&mut self, who: u8, amount: u8, to: u8) {
+    fn withdraw(&mut self, Step { a: who, b: amount, c: to, .. }: Step) {
         let customer = self.customer(who);
-        let amounts = [4_999, 5_000, 3_000_000, 30_000_000, 90_000_000, 310_000_000, 500_000_000];
+        let amounts = [
+            4_999,
+            5_000,
+            3_000_000,
+            30_000_000,
+            90_000_000,
+            290_000_000,
+            310_000_000,
+            500_000_000,
+        ];
         let amount = sats(amounts[usize::from(amount) % amounts.len()]);
         let ours = self.addresses[usize::from(to) % self.addresses.len()].1.clone();
         let mut ask = Ask::of(&mut self.house, &customer, amount).with(|intent| {
             intent.fee = sats(1_000 + u64::from(to));
-            if to % 3 == 0 {
+            if to % 4 == 0 {
                 intent.script = ours.to_bytes();
             }
             if to % 7 == 0 {
@@ -263,11 +312,12 @@ impl World {
         if to % 5 == 0 {
             ask.signed_by = None;
         }
+        let command = self.house.requesting(&customer, &ask);
         self.asks.push((customer, ask));
-        self.ask_again(u8::try_from(self.asks.len() - 1).unwrap_or(0));
+        self.try_to(command);
     }
 
-    fn ask_again(&mut self, which: u8) {
+    fn ask_again(&mut self, Step { a: which, .. }: Step) {
         let count = self.asks.len();
         if count == 0 {
             return;
@@ -283,16 +333,23 @@ impl World {
         Some((customer.clone(), ask.request().id()))
     }
 
-    fn cancel(&mut self, which: u8) {
+    fn cancel(&mut self, Step { a: which, .. }: Step) {
         let Some((customer, id)) = self.withdrawal(which) else { return };
         let command = self.house.cancelling(&customer, id);
         self.try_to(command);
     }
 
-    fn review(&mut self, which: u8, how: u8) {
-        let Some((_, withdrawal)) = self.withdrawal(which) else { return };
+    fn review(&mut self, Step { a: which, b: how, .. }: Step) {
+        let all = self.house.state.withdrawals();
+        let waiting: Vec<_> = all
+            .filter(|(_, withdrawal)| matches!(withdrawal.state, WithdrawalState::InReview { .. }))
+            .map(|(id, _)| *id)
+            .collect();
+        let chosen = waiting.get(usize::from(which) % waiting.len().max(1)).copied();
+        let chosen = chosen.or_else(|| self.withdrawal(which).map(|(_, id)| id));
+        let Some(withdrawal) = chosen else { return };
         let by = OperatorId(u32::from(how % 3));
-        let denial = how % 4 == 0;
+        let denial = how % 16 == 0;
         self.try_to(if denial {
             Command::DenyWithdrawal { withdrawal, by }
         } else {
@@ -300,7 +357,7 @@ impl World {
         });
     }
 
-    fn freeze(&mut self, whom: u8, how: u8) {
+    fn freeze(&mut self, Step { a: whom, b: how, .. }: Step) {
         let (account, by) = (self.customer(whom).account, OperatorId(1));
         self.try_to(if how % 4 == 0 {
             Command::FreezeAccount { account, by }
@@ -309,7 +366,7 @@ impl World {
         });
     }
 
-    fn trade(&mut self, id: u8, how: u8, much: u8) {
+    fn trade(&mut self, Step { a: id, b: how, c: much, .. }: Step) {
         let (from, to) = (self.customer(how), self.customer(how / 2));
         let amounts = [0, 1, 1_000_000, 20_000_000, 110_000_000];
         let amount = sats(amounts[usize::from(much) % amounts.len()]);
@@ -317,12 +374,14 @@ impl World {
         self.try_to(command);
     }
 
-    fn wait(&mut self, a: u8, b: u8) {
-        self.house.wait([1, 60, 600, 3 * 3600, 20 * 3600][usize::from(a) % 5] + u64::from(b));
+    fn wait(&mut self, Step { a, b, .. }: Step) {
+        self.house.wait(
+            [1, 60, 600, 600, 3 * 3600, 3 * 3600, 20 * 3600][usize::from(a) % 7] + u64::from(b),
+        );
         self.try_to(Command::Tick);
     }
 
-    fn assemble(&mut self, rate: u8, left: u8) {
+    fn assemble(&mut self, Step { a: rate, b: left, .. }: Step) {
         self.house.wait(u64::from(rate % 2) * 600);
         let rates = [250, 1_000, 12_500, 12_501];
         let fee_rate = FeeRate::from_sat_per_kwu(rates[usize::from(rate) % rates.len()]);
@@ -343,14 +402,14 @@ impl World {
         (!bytes.is_empty()).then(|| signed(bytes))
     }
 
-    fn sign(&mut self, which: u8) {
+    fn sign(&mut self, Step { a: which, .. }: Step) {
         let Some(batch) = self.batch(which) else { return };
         let Some(paid) = self.paid(batch) else { return };
         let transaction = encode::serialize(&paid);
         self.try_to(Command::RecordSigned { batch, transaction });
     }
 
-    fn refuse(&mut self, which: u8, how: u8) {
+    fn refuse(&mut self, Step { a: which, b: how, .. }: Step) {
         let Some(batch) = self.batch(which) else { return };
         let tag = RefusalTag::ALL[usize::from(how) % RefusalTag::ALL.len()];
         // A signer that signed never says anything that proves the opposite.
@@ -361,7 +420,7 @@ impl World {
         }
     }
 
-    fn broadcast(&mut self, which: u8) {
+    fn broadcast(&mut self, Step { a: which, .. }: Step) {
         let Some(batch) = self.batch(which) else { return };
         self.try_to(Command::RecordBroadcast { batch });
         let sent = self.house.state.batch(batch).unwrap().state == BatchState::Broadcast;
@@ -371,14 +430,14 @@ impl World {
     }
 
     /// The signer signed and somebody broadcast it, and we never heard of it.
-    fn lose_the_answer(&mut self) {
+    fn lose_the_answer(&mut self, _: Step) {
         let Some(batch) = self.batch(0) else { return };
         if self.house.state.batch(batch).unwrap().state == BatchState::Built {
             self.add(self.paid(batch).unwrap());
         }
     }
 
-    fn pay_out(&mut self) {
+    fn pay_out(&mut self, _: Step) {
         self.house.wait(600);
         let assembly = Command::AssembleBatch { assembly: assembly() };
         if self.house.execute(&assembly).is_ok() {
@@ -388,27 +447,41 @@ impl World {
         }
     }
 
-    fn stop(&mut self, which: u8, how: u8) {
+    fn stop(&mut self, Step { a: which, .. }: Step) {
         let stop = Stop::ALL[usize::from(which) % Stop::ALL.len()];
+        self.try_to(Command::StopReleases { stop });
+    }
+
+    /// Operators have looked at everything.
+    fn calm_down(&mut self, _: Step) {
         let by = OperatorId(1);
-        self.try_to(if how % 8 == 0 {
-            Command::StopReleases { stop }
-        } else {
-            Command::ResumeReleases { stop, by }
-        });
+        for stop in Stop::ALL {
+            self.try_to(Command::ResumeReleases { stop, by });
+        }
+        for customer in self.house.customers.clone() {
+            self.try_to(Command::ThawAccount { account: customer.account, by });
+        }
+    }
+
+    fn blocks(&mut self, Step { a, .. }: Step) {
+        self.house.blocks(usize::from(a % 3) + 1);
     }
 
     /// Somebody with our keys spends a coin of ours.
-    fn steal(&mut self, which: u8) {
+    fn steal(&mut self, Step { a: which, .. }: Step) {
         let coins: Vec<Outpoint> = self.house.state.coins().iter().map(|(coin, _)| *coin).collect();
         if coins.is_empty() || which % 4 != 0 {
             return;
         }
-        let coin = coins[usize::from(which) % coins.len()];
+        let lives =
+            |batch: &custody::payout::Batch| (batch.inputs.len() > 1).then(|| batch.inputs[1]);
+        let in_batch = self.house.state.live_batches().find_map(|(_, batch)| lives(batch));
+        let in_batch = in_batch.filter(|coin| which % 8 != 0 && coins.contains(coin));
+        let coin = in_batch.unwrap_or(coins[usize::from(which) % coins.len()]);
         self.mine_alone(House::spending(&[coin], &[(stranger(66), cents(1))]));
     }
 
-    fn configure(&mut self, a: u8, b: u8) {
+    fn configure(&mut self, Step { a, b, .. }: Step) {
         self.house.configure(|params| match a % 4 {
             0 => params.final_confirmations = u32::from(b % 4) + 1,
             1 => params.fund_share_bps = u16::from(b) * 39,
@@ -418,7 +491,7 @@ impl World {
     }
 
     /// What nobody should ask.
-    fn nonsense(&mut self, a: u8, b: u8) {
+    fn nonsense(&mut self, Step { a, b, .. }: Step) {
         let (batch, by) = (BatchId(u64::from(a)), OperatorId(u32::from(b)));
         let withdrawal = WithdrawalId::new(AccountId::from_u64(u64::from(a)), [b; 32]);
         let idempotency = Some(Idempotency { key: [a; 32], fingerprint: [b % 2; 32] });
@@ -439,6 +512,14 @@ impl World {
                 block: self.house.chain.first().map_or(self.house.tip(), |it| it.0),
             },
         ];
+        let spare = ed25519_dalek::SigningKey::from_bytes(&[a; 32]);
+        let key = primitives::KeyId(spare.verifying_key().to_bytes());
+        let scopes = Scopes::NONE.with(Scope::Read);
+        let principal = Principal::Account(customer.account);
+        self.try_to(Command::RegisterKey { key, principal, scopes, expires: None });
+        if !self.house.customers.iter().any(|customer| customer.key == spare) {
+            self.try_to(Command::RevokeKey { key });
+        }
         // Taking back the only block is no nonsense.
         for command in commands.into_iter().take(if self.house.chain.len() == 1 { 7 } else { 8 }) {
             self.try_to(command);
