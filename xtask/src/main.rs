@@ -117,7 +117,8 @@ fn bench(rest: &[&str]) -> Result<(), Trouble> {
 }
 
 fn openapi(rest: &[&str]) -> Result<(), Trouble> {
-    let program = ["run", "--quiet", "--package", "strongroom", "--bin", "strongroom", "--", "openapi"];
+    let program =
+        ["run", "--quiet", "--package", "strongroom", "--bin", "strongroom", "--", "openapi"];
     let text = Step::default().cargo_output(&program)?;
     let path = run::root().join("openapi").join("v1.json");
     let trouble = |error: std::io::Error| Trouble::new(format!("{}: {error}", path.display()));

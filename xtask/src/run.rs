@@ -81,7 +81,8 @@ fn cargo() -> Command {
 
 /// Whether `cargo NAME` is there.
 pub(crate) fn has_cargo_tool(name: &str) -> bool {
-    let tried = cargo().args([name, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let tried =
+        cargo().args([name, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     tried.is_ok_and(|status| status.success())
 }
 

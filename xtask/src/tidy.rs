@@ -99,7 +99,10 @@ fn no_file_is_too_long_to_be_one_room() {
             !line.is_empty() && !line.starts_with("//")
         });
         let is_test = path.contains("/tests/") || path.ends_with("/tests.rs");
-        assert!(is_test || code.count() <= CODE_LINES_MAX, "{path} is longer than {CODE_LINES_MAX}");
+        assert!(
+            is_test || code.count() <= CODE_LINES_MAX,
+            "{path} is longer than {CODE_LINES_MAX}"
+        );
     }
 }
 
@@ -110,7 +113,8 @@ fn decide_and_apply_name_every_state() {
     for Source { path, text } in rust_sources() {
         let judged = path.ends_with("/decide.rs") || path.ends_with("/apply.rs");
         if path.contains("/custody/") && judged {
-            let bare: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with("_ =>")).collect();
+            let bare: Vec<_> =
+                text.lines().filter(|line| line.trim_start().starts_with("_ =>")).collect();
             assert!(bare.is_empty(), "{path}: {bare:?}");
         }
     }
@@ -121,8 +125,13 @@ fn nothing_sleeps_draws_or_reads_a_clock_below_floor_three() {
     for Source { path, text } in rust_sources() {
         let pure = ["primitives", "ledger", "access", "signer-protocol", "custody"];
         if pure.iter().any(|name| path.contains(&format!("crates/{name}/src/"))) {
-            for banned in ["std::fs", "std::net", "SystemTime", "Instant::now", "thread::sleep", "getrandom"] {
-                assert!(!text.contains(banned) || path.ends_with("/tests.rs"), "{path} has {banned}");
+            for banned in
+                ["std::fs", "std::net", "SystemTime", "Instant::now", "thread::sleep", "getrandom"]
+            {
+                assert!(
+                    !text.contains(banned) || path.ends_with("/tests.rs"),
+                    "{path} has {banned}"
+                );
             }
         }
     }

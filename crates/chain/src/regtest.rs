@@ -64,8 +64,8 @@ impl RegtestNode {
     ///
     /// [`Fault::Harness`] where it had to be killed.
     pub fn stop(&mut self) -> Result<(), Fault> {
-        let asked = self.call::<Value>("stop", json!([]));
-        self.process.wait_for_end(asked.is_ok())
+        let _asked_or_ending_already = self.call::<Value>("stop", json!([]));
+        self.process.wait_for_end()
     }
 
     /// `kill -9`, and waits until the process is gone. The node loses every block since its last

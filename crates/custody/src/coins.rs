@@ -11,7 +11,7 @@ use primitives::{BatchId, BlockHeight, Outpoint, Sats};
 use crate::event::Watched;
 
 /// One unspent output of ours in the chain.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Coin {
     /// Its value.
     pub value: Sats,
@@ -127,7 +127,9 @@ impl Coins {
     /// Fills what is not stored, after a snapshot was read.
     pub(crate) fn rebuild(&mut self) {
         let all: Vec<Outpoint> = self.unspent.keys().copied().collect();
-        all.into_iter().for_each(|outpoint| self.index(outpoint));
+        for outpoint in all {
+            self.index(outpoint);
+        }
     }
 
     fn index(&mut self, outpoint: Outpoint) {

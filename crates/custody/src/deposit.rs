@@ -20,7 +20,7 @@ mod decide;
 pub mod finality;
 
 /// Where a deposit is; each state carries what is true in it.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum DepositState {
     /// Seen in the mempool.
     Detected,

@@ -196,8 +196,8 @@ impl Custody {
         const NAME: &str = "holds-match-withdrawals";
         let mut held: BTreeMap<u64, Sats> = BTreeMap::new();
         for (id, withdrawal) in &self.withdrawals {
-            let hold = self.ledger.pending_hold(crate::withdrawal::hold_id(*id));
-            let amount = hold.map(|hold| hold.amount);
+            let pending = self.ledger.pending_hold(crate::withdrawal::hold_id(*id));
+            let amount = pending.map(|hold| hold.amount);
             let wanted = withdrawal.state.holds_money().then(|| withdrawal.total());
             if amount != wanted {
                 let state = withdrawal.state.name();

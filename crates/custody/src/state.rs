@@ -17,6 +17,7 @@ use crate::{
     idempotency::IdempotencyKeys,
     incident::{Incident, Stop},
     payout::Batch,
+    withdrawal::Place,
 };
 
 /// The version of the state's encoding: snapshots of another version are not loaded.
@@ -253,9 +254,9 @@ impl Custody {
         }
         let live = self.batches.iter().filter(|(_, batch)| batch.state.is_live());
         self.live_batches = live.map(|(id, _)| *id).collect();
-        for (id, withdrawal) in std::mem::take(&mut self.withdrawals) {
-            self.index_withdrawal(id, &withdrawal);
-            self.withdrawals.insert(id, withdrawal);
+        let places = |(id, withdrawal): (&WithdrawalId, _)| (*id, Place::of(withdrawal));
+        for (id, place) in self.withdrawals.iter().map(places).collect::<Vec<_>>() {
+            self.index_withdrawal(id, place);
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ mod apply;
 mod decide;
 mod judge;
 
+pub(crate) use apply::Place;
 pub use decide::WithdrawalRequest;
 
 use crate::books;

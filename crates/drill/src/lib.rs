@@ -6,4 +6,4 @@
 
 mod simulator;
 
-pub use simulator::{Failure, INVARIANTS, Options, Reader, Report, simulate};
+pub use simulator::{Failure, INVARIANTS, Kind, Options, Reader, Report, simulate};

@@ -12,10 +12,12 @@ mod convert;
 mod disk;
 mod door;
 mod failure;
+mod follower;
 mod installation;
 mod invariants;
 mod journal;
 mod lives;
+mod miners;
 mod mirror;
 mod node;
 mod observer;
@@ -28,11 +30,13 @@ mod report;
 mod server;
 mod signer_host;
 mod trace;
+mod wire;
 mod worker;
 mod world;
 
 pub use failure::Failure;
 pub use invariants::INVARIANTS;
+pub use profile::Kind;
 pub use report::Report;
 pub use trace::Reader;
 
@@ -44,6 +48,8 @@ use world::World;
 pub struct Options {
     /// Reads every line of the trace as it is made.
     pub reader: Option<Reader>,
+    /// What kind of world it is; drawn from the seed where it is left out.
+    pub kind: Option<Kind>,
     /// A bug that the run should find. It is planted only in a build with the feature
     /// `planted-bugs`; without that nothing is planted and nothing found.
     pub bug: Option<Bug>,
@@ -59,10 +65,10 @@ pub fn simulate(seed: u64, steps: u32, options: &Options) -> Result<Report, Box<
     let failure = |step, found: Found, trace: Vec<String>| {
         let Found { invariant, found } = found;
         let bug = options.bug.map(|bug| format!("{bug:?}"));
-        Box::new(Failure { seed, steps, step, bug, invariant, found, trace })
+        let kind = options.kind.map(Kind::name);
+        Box::new(Failure { seed, steps, step, kind, bug, invariant, found, trace })
     };
-    let mut world = World::found(seed, options.reader.clone())
-        .map_err(|found| failure(0, found, Vec::new()))?;
+    let mut world = World::found(seed, options).map_err(|found| failure(0, found, Vec::new()))?;
     for step in 1..=steps {
         world.step().map_err(|found| failure(step, found, world.trace.last_lines()))?;
     }

@@ -6,8 +6,7 @@ use crate::{HexError, IdError, from_hex, to_hex};
 
 /// A transaction's id in the order of the wire (the order of digits on screen is reversed).
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
-    BorshSchema,
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize, BorshSchema,
 )]
 pub struct Txid(pub [u8; 32]);
 
@@ -40,8 +39,7 @@ impl fmt::Debug for Txid {
 
 /// One output of one transaction. Its text is the transaction's id, a colon and the number.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
-    BorshSchema,
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize, BorshSchema,
 )]
 pub struct Outpoint {
     /// The transaction.

@@ -398,6 +398,15 @@ impl Config {
         if deposits.confirmations_fixed > 0 {
             return Ok(ConfirmationTable::fixed(deposits.confirmations_fixed));
         }
+        if !(1..500).contains(&deposits.attacker_permille) {
+            let reason = "a minority attacker has 1 to 499 thousandths of all work".to_owned();
+            return Err(ConfigFault::Value { key: "deposits.attacker_permille", reason });
+        }
+        if deposits.majority_permille <= 1_000 {
+            let reason = "a majority attacker has more than 1000 thousandths of the honest work";
+            let reason = reason.to_owned();
+            return Err(ConfigFault::Value { key: "deposits.majority_permille", reason });
+        }
         Ok(ConfirmationTable::new(&FinalityModel {
             attacker_permille: deposits.attacker_permille,
             accepted_loss: sats("deposits.accepted_loss_sat", deposits.accepted_loss_sat)?,

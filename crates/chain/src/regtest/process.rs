@@ -65,11 +65,11 @@ impl Process {
         }
     }
 
-    /// Waits until a process that was `asked` to end has done so; kills it otherwise.
-    pub(super) fn wait_for_end(&mut self, asked: bool) -> Result<(), Fault> {
+    /// Waits until the process has ended; kills it otherwise. One that did not answer may be ending
+    /// already: Ctrl-C in a terminal reaches every process of the group.
+    pub(super) fn wait_for_end(&mut self) -> Result<(), Fault> {
         let Some(child) = self.child.as_mut() else { return Ok(()) };
-        let deadline = Deadline::after(if asked { STOP_LIMIT } else { Duration::ZERO });
-        let ended = deadline.poll(|| child.try_wait().transpose()).is_some();
+        let ended = Deadline::after(STOP_LIMIT).poll(|| child.try_wait().transpose()).is_some();
         self.kill();
         if ended {
             return Ok(());

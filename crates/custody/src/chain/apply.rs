@@ -131,8 +131,8 @@ impl Custody {
         self.post(lost.as_slice())?;
         spent.push((outpoint, self.coins.remove(&outpoint)?));
         let (height, by) = (block.height, transaction.txid);
-        let spend = UnexplainedSpend { height, by, value, reported: false };
-        self.unexplained.insert(outpoint, spend);
+        let theft = UnexplainedSpend { height, by, value, reported: false };
+        self.unexplained.insert(outpoint, theft);
         Ok(())
     }
 

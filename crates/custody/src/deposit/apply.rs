@@ -245,7 +245,7 @@ impl Custody {
         let deposit =
             self.deposits.get_mut(outpoint).ok_or_else(|| format!("no deposit {outpoint}"))?;
         let (account, value) = (deposit.account, deposit.value);
-        let before = std::mem::replace(&mut deposit.state, state.clone());
+        let before = std::mem::replace(&mut deposit.state, state);
         if state.is_unsettled() {
             self.unsettled_deposits.insert(*outpoint);
         } else {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Events of one pass at most, so that no turn of the core grows without bound.
-const PASS_MAX: usize = 1000;
+const PASS_MAX: usize = 10_000;
 
 /// One pass over the deposits that blocks may still change.
 #[derive(Default)]

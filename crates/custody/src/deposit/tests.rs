@@ -1,4 +1,12 @@
 //! Every state of a deposit against everything that can meet it.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::needless_pass_by_value,
+    clippy::needless_raw_string_hashes,
+    reason = "tests; expect-test writes the hashes"
+)]
 
 use std::{fmt::Write, sync::Arc};
 
@@ -7,10 +15,11 @@ use expect_test::{Expect, expect};
 use primitives::Outpoint;
 
 use super::DepositState;
+use crate::house::show::outcome;
 use crate::{
     Command, Refusal,
     event::Event,
-    house::{House, btc, outcome, outpoint_of, sats, stranger},
+    house::{House, btc, outpoint_of, sats, stranger},
 };
 
 const STATES: [&str; 8] = [
@@ -108,8 +117,9 @@ impl Scene {
         let before = self.state();
         let in_chain = self.house.state.deposit(&self.deposit).unwrap().state.is_in_chain();
         let excluded = match what {
-            "a block carries it" => in_chain || before == "impossible",
-            "a block makes it impossible" => in_chain || before == "impossible",
+            "a block carries it" | "a block makes it impossible" => {
+                in_chain || before == "impossible"
+            }
             "the newest block is taken back" => self.house.chain.is_empty(),
             _ => false,
         };

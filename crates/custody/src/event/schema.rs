@@ -20,7 +20,7 @@ const LINE_MAX: usize = 150;
 /// Collects the schema of one event after the other.
 #[derive(Default)]
 pub(super) struct Schemas {
-    kinds: String,
+    kinds: Vec<String>,
     types: BTreeMap<Declaration, Definition>,
 }
 
@@ -30,7 +30,7 @@ impl Schemas {
         T::add_definitions_recursively(&mut types);
         let name = T::declaration();
         let own = types.remove(&name).map_or_else(String::new, |own| body(&own, &types));
-        self.kinds.push_str(&format!("{kind} v{version} {name}{own}\n"));
+        self.kinds.push(format!("{kind} v{version} {name}{own}\n"));
         self.types.append(&mut types);
     }
 
@@ -44,7 +44,7 @@ impl Schemas {
         };
         let types = self.types.iter().filter(|(name, _)| ours(name));
         let types = types.map(|(name, own)| format!("{name}{}\n", body(own, &self.types)));
-        format!("{HEAD}{}\n{}", self.kinds, types.collect::<String>())
+        format!("{HEAD}{}\n{}", self.kinds.concat(), types.collect::<String>())
     }
 }
 

@@ -1,5 +1,13 @@
 //! Events are API: their schemas, their bytes, and that none is ever applied where it cannot
 //! follow.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::needless_pass_by_value,
+    clippy::needless_raw_string_hashes,
+    reason = "tests; expect-test writes the hashes"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,10 +65,6 @@ fn at() -> Timestamp {
     Timestamp::parse_seconds(1_800_000_000).unwrap()
 }
 
-fn idempotency() -> Option<Idempotency> {
-    Some(Idempotency { key: [0xaa; 32], fingerprint: [0xbb; 32] })
-}
-
 fn our_transaction() -> OurTransaction {
     OurTransaction {
         txid: Txid([0x44; 32]),
@@ -87,7 +91,11 @@ fn one_of_each() -> Vec<Event> {
     let mut events = chain_events(deposit);
     events.extend([
         Configured { params: params_of_then(), lookahead: vec![vec![0x51, 0x20], vec![]] }.into(),
-        AccountOpened { account: account(), idempotency: idempotency() }.into(),
+        AccountOpened {
+            account: account(),
+            idempotency: Some(Idempotency { key: [0xaa; 32], fingerprint: [0xbb; 32] }),
+        }
+        .into(),
         KeyRegistered { key: key() }.into(),
         KeyRevoked { key: key().id }.into(),
         AddressAssigned { account: account(), index: 5, lookahead: vec![0x51], idempotency: None }

@@ -44,10 +44,20 @@ impl Chosen {
         Some(Self { wanted, purse: limits.till.purse(&stale)?, forced: stale, outputs, total })
     }
 
-    /// Takes one more payout, if coins and signer allow it.
-    fn take(&mut self, limits: &Limits<'_>, withdrawal: &Withdrawal, wanted: Wanted) -> Option<()> {
-        let total = self.total.checked_add(wanted.amount)?;
-        let outputs = self.outputs.with(wanted.script.len());
+    /// Takes one more payout, with which they are `total`, if coins and signer allow it.
+    fn take(
+        &mut self,
+        limits: &Limits<'_>,
+        id: WithdrawalId,
+        withdrawal: &Withdrawal,
+        total: Sats,
+    ) -> Option<()> {
+        // Cheap first: thousands may wait that are too large for now.
+        if total > limits.signer_left || (withdrawal.pin.is_none() && total > self.purse.total()) {
+            return None;
+        }
+        let (script, amount) = (withdrawal.script(), withdrawal.amount);
+        let outputs = self.outputs.with(script.len());
         let pin = withdrawal.pin.filter(|pin| !self.forced.contains(pin));
         let forced: Vec<_> = self.forced.iter().copied().chain(pin).collect();
         let fuller = if pin.is_some() { Some(limits.till.purse(&forced)?) } else { None };
@@ -62,7 +72,7 @@ impl Chosen {
         if let Some(fuller) = fuller {
             self.purse = fuller;
         }
-        self.wanted.push(wanted);
+        self.wanted.push(Wanted { withdrawal: id, script, amount });
         Some(())
     }
 }
@@ -96,12 +106,10 @@ impl Custody {
             {
                 continue;
             }
-            let (withdrawal_id, script, amount) = (*id, withdrawal.script(), withdrawal.amount);
-            let sum = chosen.total.checked_add(amount).unwrap_or(Sats::MAX);
+            let sum = chosen.total.checked_add(withdrawal.amount).unwrap_or(Sats::MAX);
             let fits = sum <= params.batch_total_max || chosen.wanted.is_empty();
-            let wanted = Wanted { withdrawal: withdrawal_id, script, amount };
-            if !fits || chosen.take(limits, withdrawal, wanted).is_none() {
-                waits.get_or_insert(amount);
+            if !fits || chosen.take(limits, *id, withdrawal, sum).is_none() {
+                waits.get_or_insert(withdrawal.amount);
                 continue;
             }
             company = company.min(in_company_of);

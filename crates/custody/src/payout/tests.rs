@@ -1,4 +1,12 @@
 //! Every state of a batch against everything that can meet it.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::needless_pass_by_value,
+    clippy::needless_raw_string_hashes,
+    reason = "tests; expect-test writes the hashes"
+)]
 
 use std::fmt::Write;
 
@@ -8,9 +16,10 @@ use primitives::BatchId;
 use signer_protocol::RefusalTag;
 
 use super::BatchState;
+use crate::house::show::outcome;
 use crate::{
     Command,
-    house::{House, btc, outcome, signed, stranger},
+    house::{House, btc, signed, stranger},
 };
 
 const STATES: [&str; 7] =

@@ -1,4 +1,12 @@
 //! One row for each refusal, as a command really meets it; and the ladders, rung by rung.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::needless_pass_by_value,
+    clippy::needless_raw_string_hashes,
+    reason = "tests; expect-test writes the hashes"
+)]
 
 use std::sync::Arc;
 

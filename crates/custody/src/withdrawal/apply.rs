@@ -1,7 +1,7 @@
-use primitives::{Timestamp, WithdrawalId};
+use primitives::{AccountId, Outpoint, Timestamp, WithdrawalId};
 use signer_protocol::PayoutIntent;
 
-use super::{Verdict, Withdrawal, WithdrawalState, hold, hold_id};
+use super::{Rule, Verdict, Withdrawal, WithdrawalState, hold, hold_id};
 use crate::{
     Custody,
     event::{
@@ -28,6 +28,8 @@ impl Custody {
                 .hold(hold_id(id), hold(intent.account, total))
                 .map_err(|refusal| refusal.to_string())?;
         }
+        let (state, rule) = follows(event.verdict);
+        let holds_money = state.holds_money();
         let withdrawal = Withdrawal {
             account: intent.account,
             amount: intent.amount,
@@ -38,15 +40,16 @@ impl Custody {
             key: event.key,
             signature: event.signature,
             requested_at: self.now,
-            rule: None,
+            rule,
             pin: None,
             refusals: 0,
-            state: WithdrawalState::InReview { approvals: Vec::new() },
+            state,
         };
-        self.index_withdrawal(id, &withdrawal);
+        self.index_withdrawal(id, Place::of(&withdrawal));
         self.touched.accounts.insert(intent.account);
+        self.touched.withdrawals.insert(id);
         self.withdrawals.insert(id, withdrawal);
-        self.follow_verdict(id, event.verdict)
+        if holds_money { Ok(()) } else { self.void_hold(id) }
     }
 
     pub(crate) fn apply_withdrawal_judged(
@@ -54,27 +57,15 @@ impl Custody {
         event: &WithdrawalJudged,
     ) -> Result<(), String> {
         let id = event.withdrawal;
-        let state = &self.withdrawal_mut(id)?.state;
-        let ends = matches!(event.verdict, Verdict::Refuse { .. });
-        // Only time judges again: at the end of a cool-down, or of the intent.
-        if !ends && !matches!(state, WithdrawalState::CoolingDown { .. }) {
-            return Err(format!("{id} is {}, nothing judges it", state.name()));
+        let (state, rule) = follows(event.verdict);
+        if !state.holds_money() {
+            return self.end_unpaid(id, state);
         }
-        self.follow_verdict(id, event.verdict)
-    }
-
-    fn follow_verdict(&mut self, id: WithdrawalId, verdict: Verdict) -> Result<(), String> {
-        let (state, rule) = match verdict {
-            Verdict::Allow { releases_at } => (WithdrawalState::Queued { releases_at }, None),
-            Verdict::Delay { until, rule } => (WithdrawalState::CoolingDown { until }, Some(rule)),
-            Verdict::Review { rule } => {
-                (WithdrawalState::InReview { approvals: Vec::new() }, Some(rule))
-            }
-            Verdict::Refuse { rule } => {
-                return self.end_unpaid(id, WithdrawalState::Refused { rule });
-            }
-        };
         let withdrawal = self.withdrawal_mut(id)?;
+        // Only time judges again: at the end of a cool-down, or of the intent.
+        if !matches!(withdrawal.state, WithdrawalState::CoolingDown { .. }) {
+            return Err(format!("{id} is {}, nothing judges it", withdrawal.state.name()));
+        }
         withdrawal.rule = rule.or(withdrawal.rule);
         self.set_withdrawal_state(id, state)
     }
@@ -163,58 +154,69 @@ impl Custody {
         state: WithdrawalState,
     ) -> Result<(), String> {
         let withdrawal = self.withdrawal_mut(id)?;
-        let before = std::mem::replace(&mut withdrawal.state, state);
-        let withdrawal = withdrawal.clone();
-        self.unindex_withdrawal(id, &withdrawal, &before);
-        self.index_withdrawal(id, &withdrawal);
-        self.touched.accounts.insert(withdrawal.account);
+        let account = withdrawal.account;
+        let before = Place::of(withdrawal);
+        withdrawal.state = state;
+        let after = Place::of(withdrawal);
+        self.unindex_withdrawal(id, before);
+        self.index_withdrawal(id, after);
+        self.touched.accounts.insert(account);
         self.touched.withdrawals.insert(id);
         Ok(())
     }
 
-    fn unindex_withdrawal(
-        &mut self,
-        id: WithdrawalId,
-        withdrawal: &Withdrawal,
-        before: &WithdrawalState,
-    ) {
-        match before {
-            WithdrawalState::CoolingDown { until } => {
-                self.cooling.remove(&(*until, id));
-            }
-            WithdrawalState::Queued { releases_at } => {
-                self.queue.remove(&(*releases_at, id));
-                if let Some(pin) = withdrawal.pin {
-                    self.pinned.remove(&(pin, id));
-                }
-            }
-            WithdrawalState::InReview { .. }
-            | WithdrawalState::Batched { .. }
-            | WithdrawalState::Signed { .. }
-            | WithdrawalState::Broadcast { .. }
-            | WithdrawalState::Confirmed { .. }
-            | WithdrawalState::Settled { .. }
-            | WithdrawalState::Refused { .. }
-            | WithdrawalState::Rejected { .. }
-            | WithdrawalState::Cancelled
-            | WithdrawalState::Failed { .. } => {}
+    fn unindex_withdrawal(&mut self, id: WithdrawalId, place: Place) {
+        if let Some(until) = place.cools_until {
+            self.cooling.remove(&(until, id));
         }
-        self.expiring.remove(&(withdrawal.not_after, id));
-        self.open.remove(&(withdrawal.account, id));
+        if let Some(releases_at) = place.releases_at {
+            self.queue.remove(&(releases_at, id));
+        }
+        if let Some(pin) = place.pin {
+            self.pinned.remove(&(pin, id));
+        }
+        if let Some((account, not_after)) = place.open {
+            self.expiring.remove(&(not_after, id));
+            self.open.remove(&(account, id));
+        }
     }
 
     /// Puts a withdrawal into the indexes that its state belongs in.
-    pub(crate) fn index_withdrawal(&mut self, id: WithdrawalId, withdrawal: &Withdrawal) {
-        match &withdrawal.state {
-            WithdrawalState::CoolingDown { until } => {
-                self.cooling.insert((*until, id));
-            }
-            WithdrawalState::Queued { releases_at } => {
-                self.queue.insert((*releases_at, id));
-                if let Some(pin) = withdrawal.pin {
-                    self.pinned.insert((pin, id));
-                }
-            }
+    pub(crate) fn index_withdrawal(&mut self, id: WithdrawalId, place: Place) {
+        if let Some(until) = place.cools_until {
+            self.cooling.insert((until, id));
+        }
+        if let Some(releases_at) = place.releases_at {
+            self.queue.insert((releases_at, id));
+        }
+        if let Some(pin) = place.pin {
+            self.pinned.insert((pin, id));
+        }
+        if let Some((account, not_after)) = place.open {
+            self.expiring.insert((not_after, id));
+            self.open.insert((account, id));
+        }
+    }
+}
+
+/// Where a withdrawal stands in the indexes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// The end of its cool-down, while it cools down.
+    cools_until: Option<Timestamp>,
+    /// The end of its release window, while it is queued.
+    releases_at: Option<Timestamp>,
+    /// Its pin, while it is queued.
+    pin: Option<Outpoint>,
+    /// Its account and the end of its intent, while no signature has ever carried it.
+    open: Option<(AccountId, Timestamp)>,
+}
+
+impl Place {
+    pub(crate) fn of(withdrawal: &Withdrawal) -> Self {
+        let (cools_until, releases_at) = match &withdrawal.state {
+            WithdrawalState::CoolingDown { until } => (Some(*until), None),
+            WithdrawalState::Queued { releases_at } => (None, Some(*releases_at)),
             WithdrawalState::InReview { .. }
             | WithdrawalState::Batched { .. }
             | WithdrawalState::Signed { .. }
@@ -224,11 +226,26 @@ impl Custody {
             | WithdrawalState::Refused { .. }
             | WithdrawalState::Rejected { .. }
             | WithdrawalState::Cancelled
-            | WithdrawalState::Failed { .. } => {}
+            | WithdrawalState::Failed { .. } => (None, None),
+        };
+        let open = withdrawal.may_be_cancelled();
+        Self {
+            cools_until,
+            releases_at,
+            pin: withdrawal.pin.filter(|_| releases_at.is_some()),
+            open: open.then_some((withdrawal.account, withdrawal.not_after)),
         }
-        if withdrawal.may_be_cancelled() {
-            self.expiring.insert((withdrawal.not_after, id));
-            self.open.insert((withdrawal.account, id));
+    }
+}
+
+/// The state that a verdict leads to, and the rule behind it.
+fn follows(verdict: Verdict) -> (WithdrawalState, Option<Rule>) {
+    match verdict {
+        Verdict::Allow { releases_at } => (WithdrawalState::Queued { releases_at }, None),
+        Verdict::Delay { until, rule } => (WithdrawalState::CoolingDown { until }, Some(rule)),
+        Verdict::Review { rule } => {
+            (WithdrawalState::InReview { approvals: Vec::new() }, Some(rule))
         }
+        Verdict::Refuse { rule } => (WithdrawalState::Refused { rule }, Some(rule)),
     }
 }

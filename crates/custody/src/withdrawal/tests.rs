@@ -1,4 +1,12 @@
 //! Every state of a withdrawal against every command that can meet it.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::needless_pass_by_value,
+    clippy::needless_raw_string_hashes,
+    reason = "tests; expect-test writes the hashes"
+)]
 
 use std::fmt::Write;
 
@@ -9,9 +17,10 @@ use primitives::{Sats, WithdrawalId};
 use signer_protocol::RefusalTag;
 
 use super::{OperatorId, Rule, WithdrawalState};
+use crate::house::show::outcome;
 use crate::{
     Command,
-    house::{Ask, Customer, House, assembly, btc, cents, outcome, stranger},
+    house::{Ask, Customer, House, assembly, btc, cents, stranger},
     incident::Stop,
 };
 
@@ -53,7 +62,7 @@ impl Scene {
         };
         if amount == cents(890) {
             house.configure(|params| {
-                (params.cool_down_from, params.review_from) = (Sats::MAX, Sats::MAX)
+                (params.cool_down_from, params.review_from) = (Sats::MAX, Sats::MAX);
             });
         }
         let ask = Ask::of(&mut house, &alice, amount);

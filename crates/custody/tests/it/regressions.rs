@@ -74,7 +74,9 @@ fn two_deposits_lost_under_a_batch(house: &mut House) -> ([Transaction; 2], Batc
     let payments = [0, 1].map(|number: usize| house.payment(&customers[number], btc(1)));
     house.block(&payments);
     house.blocks(2);
-    customers.each_ref().map(|customer| house.withdraw(customer, cents(90)));
+    for customer in &customers {
+        house.withdraw(customer, cents(90));
+    }
     let (batch, _) = house.pay_out();
     house.rewind(3);
     house.blocks(7);

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::Parser;
 use custody::planted::Bug;
-use drill::{Options, simulate};
+use drill::{Kind, Options, simulate};
 
 /// Runs the house in a made-up world and checks its invariants after every step.
 #[derive(Debug, Parser)]
@@ -32,6 +32,9 @@ struct Arguments {
     /// Prints every step.
     #[arg(long)]
     trace: bool,
+    /// The kind of world; drawn from the seed where it is left out.
+    #[arg(long)]
+    kind: Option<String>,
     /// Plants this bug; only in a build with the feature `planted-bugs`.
     #[arg(long)]
     bug: Option<String>,
@@ -47,6 +50,7 @@ fn main() -> anyhow::Result<ExitCode> {
             });
             print
         }),
+        kind: arguments.kind.as_deref().map(kind).transpose()?,
         bug: arguments.bug.as_deref().map(bug).transpose()?,
     };
     let mut failed = 0_u64;
@@ -73,7 +77,7 @@ fn main() -> anyhow::Result<ExitCode> {
                 "seed {seed}: {} steps of {}, {} crashes, {} recoveries, {} reorgs, \
                  {} withdrawals of which {} settled, {} events, trace {}",
                 report.steps,
-                report.profile,
+                report.kind,
                 report.crashes(),
                 report.recoveries,
                 report.reorgs,
@@ -85,6 +89,11 @@ fn main() -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn kind(name: &str) -> anyhow::Result<Kind> {
+    let known = Kind::ALL.into_iter().find(|kind| kind.name() == name);
+    known.with_context(|| format!("no kind `{name}`; there are {:?}", Kind::ALL.map(Kind::name)))
 }
 
 fn bug(name: &str) -> anyhow::Result<Bug> {

@@ -16,7 +16,7 @@ use super::{
     convert::sats,
     door::Letter,
     failure::{Check, Found},
-    installation::{CUSTOMERS, UNLISTED, account, customer_key, house, service_key},
+    installation::{CUSTOMERS, UNLISTED, account, customer_key, house, service_key, spare_key},
     outsiders,
     world::World,
 };
@@ -116,9 +116,10 @@ impl World {
     fn ask_withdrawal(&mut self, customer: u8) -> Check {
         let Some((intent, spoiled)) = self.intent(customer)? else { return Ok(()) };
         let hash = intent.hash().map_err(|error| Found::simulator(error.to_string()))?;
-        let key = customer_key(customer);
-        // The signer does not list this customer's key: mostly they leave the signature out.
-        let signs = customer != UNLISTED || self.random.chance(40);
+        let spare = self.random.chance(60);
+        let key = if spare { spare_key(customer) } else { customer_key(customer) };
+        // The signer does not list this key: mostly they leave the signature out.
+        let signs = (customer != UNLISTED && !spare) || self.random.chance(40);
         let mut signature = signs.then(|| access::sign_intent(key, &hash));
         if spoiled && self.random.chance(300) {
             signature = Some(self.random.bytes());
@@ -132,11 +133,11 @@ impl World {
             intent.script.len()
         ));
         self.clients.asked.push((customer, body.clone(), id));
-        self.request(customer, body)
+        self.request(key, &body)
     }
 
-    fn request(&mut self, customer: u8, body: WithdrawalBody) -> Check {
-        let Some(asked) = self.send(customer_key(customer), WITHDRAW, bytes(&body)?)? else {
+    fn request(&mut self, key: &SigningKey, body: &WithdrawalBody) -> Check {
+        let Some(asked) = self.send(key, WITHDRAW, bytes(body)?)? else {
             return Ok(());
         };
         let key = asked.key();
@@ -173,7 +174,9 @@ impl World {
             deployment: house.params.deployment,
             account: account(customer),
             amount: sats(amount),
-            fee: sats(self.random.between(500, 2_000).min(available.saturating_sub(amount).max(500))),
+            fee: sats(
+                self.random.between(500, 2_000).min(available.saturating_sub(amount).max(500)),
+            ),
             not_after: now.saturating_add(hours.saturating_mul(3_600)),
             nonce: self.random.bytes(),
             script: self.destination().to_bytes(),
@@ -209,7 +212,7 @@ impl World {
             return Ok(());
         };
         self.trace.line(format_args!("customer {customer}: asks again"));
-        self.request(customer, body)
+        self.request(customer_key(customer), &body)
     }
 
     fn cancel(&mut self) -> Check {
@@ -264,9 +267,8 @@ impl World {
     fn transfers(&mut self) -> Vec<CustomerTransfer> {
         let mut transfers = Vec::new();
         for _ in 0..self.random.count(1, 3) {
-            let mut customer = || {
-                account(u8::try_from(self.random.between(1, u64::from(CUSTOMERS))).unwrap_or(1))
-            };
+            let mut customer =
+                || account(u8::try_from(self.random.between(1, u64::from(CUSTOMERS))).unwrap_or(1));
             let (from, to) = (customer(), customer());
             let amount = sats(self.random.between(1, 60_000));
             transfers.push(CustomerTransfer { from, to, amount });

@@ -40,6 +40,8 @@ pub struct Failure {
     /// The step at which it was found, counted from 1; 0 during the founding, above `steps` during
     /// the quiet hours at the end.
     pub step: u32,
+    /// The kind of world, if one was asked for.
+    pub kind: Option<&'static str>,
     /// The bug that was planted, if one was.
     pub bug: Option<String>,
     /// The invariant's name.
@@ -57,7 +59,10 @@ impl fmt::Display for Failure {
         for line in &self.trace {
             writeln!(f, "  | {line}")?;
         }
-        write!(f, "replay: strongroom-simulate --seed {} --steps {}", self.seed, self.steps)?;
+        write!(f, "replay: cargo xtask simulate --seed {} --steps {}", self.seed, self.steps)?;
+        if let Some(kind) = self.kind {
+            write!(f, " --kind {kind}")?;
+        }
         if let Some(bug) = &self.bug {
             write!(f, " --bug {bug}")?;
         }

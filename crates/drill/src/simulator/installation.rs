@@ -7,21 +7,13 @@ use access::{Principal, Scope, Scopes};
 use bitcoin::ScriptBuf;
 use custody::{
     Command, Custody, Params,
-    deposit::finality::ConfirmationTable,
+    deposit::finality::{ConfirmationTable, FinalityModel},
 };
 use ed25519_dalek::SigningKey;
 use primitives::{AccountId, FeeRate, KeyId, Network, Sats, Seconds};
-use signer::{
-    BucketLimits, Keychain, Limits, PerClass, ScriptKind, Settings, SoftKeys, sample,
-};
+use signer::{BucketLimits, Keychain, Limits, PerClass, ScriptKind, Settings, SoftKeys, sample};
 
-use super::{
-    convert::sats,
-    failure::Found,
-    journal::Dated,
-    node::first_ref,
-    random::Random,
-};
+use super::{convert::sats, failure::Found, journal::Dated, node::first_ref, random::Random};
 
 /// Customers of the house, each with one account and one key.
 pub(crate) const CUSTOMERS: u8 = 4;
@@ -60,6 +52,11 @@ pub(crate) fn customer_key(customer: u8) -> &'static SigningKey {
     KEYS.get(usize::from(customer)).unwrap_or(&SPARE)
 }
 
+/// A second key of a customer.
+pub(crate) fn spare_key(customer: u8) -> &'static SigningKey {
+    customer_key(customer.saturating_add(CUSTOMERS))
+}
+
 pub(crate) fn service_key() -> &'static SigningKey {
     customer_key(SERVICE)
 }
@@ -96,10 +93,8 @@ impl Installation {
 
 /// Small buckets, so that runs meet them.
 fn limits() -> Limits {
-    let bucket = |capacity, refill| BucketLimits {
-        capacity: sats(capacity),
-        refill_per_hour: sats(refill),
-    };
+    let bucket =
+        |capacity, refill| BucketLimits { capacity: sats(capacity), refill_per_hour: sats(refill) };
     Limits {
         outer: bucket(1_200_000, 2_400_000),
         classes: PerClass {
@@ -141,11 +136,23 @@ fn params(settings: &Settings) -> Params {
     }
 }
 
+/// More confirmations for more money, within the amounts of a run.
+fn by_value_table() -> ConfirmationTable {
+    ConfirmationTable::new(&FinalityModel {
+        attacker_permille: 300,
+        accepted_loss: sats(60_000),
+        majority_permille: 2_000,
+        block_reward: sats(100_000),
+        floor: 1,
+    })
+}
+
 /// The parameters of one run.
 pub(crate) fn params_of_run(random: &mut Random) -> Result<Params, Found> {
     let table = random.count(1, 3);
+    let by_value = random.chance(100);
     Ok(Params {
-        confirmations: ConfirmationTable::fixed(table),
+        confirmations: if by_value { by_value_table() } else { ConfirmationTable::fixed(table) },
         withdrawable_extra: random.count(0, 1),
         final_confirmations: random.count(1, 3),
         reorg_stop_depth: random.count(3, 6),

@@ -1,10 +1,7 @@
 //! The invariants, one function each. Those of one state are checked after every step; those of an
 //! act (a credit, a signature, a broadcast) when it happens.
 
-use custody::{
-    Custody, Event,
-    payout::BatchState,
-};
+use custody::{Custody, Event, payout::BatchState};
 use primitives::BatchId;
 
 use super::{
@@ -21,16 +18,19 @@ mod payments;
 
 pub(crate) use books::nothing_unaccounted;
 pub(crate) use chain::coins_match_chain;
-pub(crate) use governor::Bucket;
+pub(crate) use governor::Governor;
 pub(crate) use liveness::why_unpaid;
 pub(crate) use payments::Signatures;
 
 /// The names of all invariants, as a [`Failure`](super::Failure) gives them.
-pub const INVARIANTS: [&str; 18] = [
+pub const INVARIANTS: [&str; 21] = [
     "books-balance",
     "coins-match-books",
-    "coins-match-chain",
+    "states-match-books",
+    "accounts-match-deposits",
     "holds-match-withdrawals",
+    "indexes",
+    "coins-match-chain",
     "nothing-unaccounted",
     "credited-deep-enough",
     "never-paid-twice",
@@ -66,29 +66,29 @@ pub(crate) fn credited_deep_enough(state: &Custody, event: &Event) -> Check {
     Err(Found::new("credited-deep-enough", found))
 }
 
-impl Observer {
-    /// `fails-closed`: nothing is broadcast that is not durably signed, or while a stop or a
-    /// freeze forbids it.
-    pub(crate) fn may_broadcast(&self, state: &Custody, id: BatchId, bytes: &[u8]) -> Check {
-        const NAME: &str = "fails-closed";
-        let batch = state.batch(id).map_err(|refusal| Found::new(NAME, refusal.to_string()))?;
-        let signed = match batch.state {
-            BatchState::Signed
-            | BatchState::Broadcast
-            | BatchState::Confirmed { .. }
-            | BatchState::Final { .. } => batch.transaction == bytes,
-            BatchState::Built | BatchState::Dissolved | BatchState::Failed => false,
-        };
-        if !signed {
-            let found = format!("{id} leaves the house while the journal has it {:?}", batch.state);
-            return Err(Found::new(NAME, found));
-        }
-        match held_back(state, batch) {
-            Some(reason) => Err(Found::new(NAME, format!("{id} leaves the house: {reason}"))),
-            None => Ok(()),
-        }
+/// `fails-closed`: nothing is broadcast that is not durably signed, or while a stop or a freeze
+/// forbids it.
+pub(crate) fn may_broadcast(state: &Custody, id: BatchId, bytes: &[u8]) -> Check {
+    const NAME: &str = "fails-closed";
+    let batch = state.batch(id).map_err(|refusal| Found::new(NAME, refusal.to_string()))?;
+    let signed = match batch.state {
+        BatchState::Signed
+        | BatchState::Broadcast
+        | BatchState::Confirmed { .. }
+        | BatchState::Final { .. } => batch.transaction == bytes,
+        BatchState::Built | BatchState::Dissolved | BatchState::Failed => false,
+    };
+    if !signed {
+        let found = format!("{id} leaves the house while the journal has it {:?}", batch.state);
+        return Err(Found::new(NAME, found));
     }
+    match held_back(state, batch) {
+        Some(reason) => Err(Found::new(NAME, format!("{id} leaves the house: {reason}"))),
+        None => Ok(()),
+    }
+}
 
+impl Observer {
     /// Everything that can be seen between two steps.
     pub(crate) fn check(&mut self, state: &Custody) -> Check {
         state.check_invariants()?;

@@ -1,7 +1,7 @@
 //! Turns, crashes and recoveries of the two processes.
 
 use custody::{
-    Command, Custody, Event,
+    Command, Custody,
     planted::{self, Bug},
 };
 
@@ -61,12 +61,7 @@ impl World {
         }
         for (_, event) in &turn.events {
             self.trace.line(format_args!("event: {}", event.name()));
-            if let Event::DepositCredited(_) = event {
-                self.report.credited = self.report.credited.saturating_add(1);
-            }
-            if let Event::DepositReversed(_) = event {
-                self.report.reversed = self.report.reversed.saturating_add(1);
-            }
+            self.report.count_event(event.name());
         }
     }
 
@@ -99,6 +94,9 @@ impl World {
         self.observer.acknowledged_survives(&state)?;
         self.observer.same_history(digest_at_acknowledged)?;
         self.observer.recovered(&state)?;
+        if self.random.chance(50) {
+            state.check_indexes()?;
+        }
         if skipped > 0 {
             self.report.snapshots_used = self.report.snapshots_used.saturating_add(1);
             if self.random.chance(200) {
@@ -129,9 +127,8 @@ impl World {
             let now = self.clock.server();
             state.decide(now, command) == whole.decide(now, command)
         };
-        let same = digest(&whole)? == digest(state)?
-            && alike(&Command::Advance)
-            && alike(&Command::Tick);
+        let same =
+            digest(&whole)? == digest(state)? && alike(&Command::Advance) && alike(&Command::Tick);
         if same {
             return Ok(());
         }

@@ -208,8 +208,7 @@ impl Node {
         if self.pool.contains(&tx.id) {
             return Ok(());
         }
-        let missing =
-            tx.inputs().any(|input| !self.is_ripe(&input) && !self.pool.makes(&input));
+        let missing = tx.inputs().any(|input| !self.is_ripe(&input) && !self.pool.makes(&input));
         if missing {
             return Err(Rejected::InputMissing);
         }
@@ -271,7 +270,9 @@ impl Node {
         if self.active.len() < 2 {
             return;
         }
-        let Some(stored) = self.active.pop().and_then(|hash| self.blocks.get(&hash)) else { return };
+        let Some(stored) = self.active.pop().and_then(|hash| self.blocks.get(&hash)) else {
+            return;
+        };
         let (transactions, spent) = (stored.transactions.clone(), stored.spent.clone());
         for tx in &transactions {
             self.confirmed.remove(&tx.id);
@@ -280,8 +281,7 @@ impl Node {
             }
         }
         // An output that was made and spent within the block is in both lists, and is gone.
-        let made_here =
-            |outpoint: &OutPoint| transactions.iter().any(|tx| tx.id == outpoint.txid);
+        let made_here = |outpoint: &OutPoint| transactions.iter().any(|tx| tx.id == outpoint.txid);
         let back = spent.into_iter().filter(|(outpoint, _)| !made_here(outpoint));
         self.unspent.extend(back);
         for tx in transactions.iter().filter(|tx| !tx.body.is_coinbase()) {
@@ -296,9 +296,9 @@ impl Node {
     fn sweep(&mut self) {
         loop {
             let pool = &self.pool;
-            let lost = pool.iter().find(|tx| {
-                tx.inputs().any(|input| !self.is_ripe(&input) && !pool.makes(&input))
-            });
+            let lost = pool
+                .iter()
+                .find(|tx| tx.inputs().any(|input| !self.is_ripe(&input) && !pool.makes(&input)));
             let Some(id) = lost.map(|tx| tx.id) else { return };
             self.pool.evict(&id);
         }

@@ -9,7 +9,7 @@ use primitives::{AccountId, Outpoint, Txid, WithdrawalId};
 
 use super::{
     failure::{Check, Found},
-    invariants::{Bucket, Signatures},
+    invariants::{Governor, Signatures},
     journal::Dated,
     mirror::Mirror,
     node::Node,
@@ -33,7 +33,7 @@ pub(crate) struct Observer {
     /// What settlements brought each account, in satoshis.
     pub(crate) transferred: BTreeMap<AccountId, i128>,
     pub(crate) signatures: Signatures,
-    pub(crate) bucket: Bucket,
+    governor: Governor,
     reserved: BTreeSet<Txid>,
     /// The pin of each withdrawal as custody first showed it.
     pins: BTreeMap<WithdrawalId, Outpoint>,
@@ -50,7 +50,7 @@ impl Observer {
             mirror: Mirror::new(),
             transferred: BTreeMap::new(),
             signatures: Signatures::default(),
-            bucket: Bucket::full()?,
+            governor: Governor::full()?,
             reserved: BTreeSet::new(),
             pins: BTreeMap::new(),
         })
@@ -65,9 +65,9 @@ impl Observer {
     /// Somebody was answered: everything up to here must survive.
     pub(crate) fn answered(&mut self, answers: &[Answer]) {
         self.acknowledged = self.attempted;
-        self.promised.extend(answers.iter().filter_map(|answer| answer.promise).map(
-            |Promise::Withdrawal(id)| id,
-        ));
+        self.promised.extend(
+            answers.iter().filter_map(|answer| answer.promise).map(|Promise::Withdrawal(id)| id),
+        );
     }
 
     /// The sequence number up to which somebody was answered.
@@ -154,7 +154,7 @@ impl Observer {
     pub(crate) fn signer_did(&mut self, news: News, running_millis: u64) -> Check {
         for reservation in news.reserved {
             if self.reserved.insert(reservation.txid) {
-                self.bucket.charge(&reservation, running_millis)?;
+                self.governor.charge(&reservation, running_millis)?;
             }
         }
         news.signed.into_iter().try_for_each(|bytes| self.signatures.add(bytes))

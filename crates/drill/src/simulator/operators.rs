@@ -1,18 +1,25 @@
 //! Operators of the house and of the signer's host.
 
-use custody::{
-    Command, WithdrawalState,
-    incident::Stop,
-    withdrawal::OperatorId,
-};
+use access::{Principal, Scope, Scopes};
+use custody::{Command, WithdrawalState, incident::Stop, withdrawal::OperatorId};
 use primitives::WithdrawalId;
 
 use super::{
     failure::Check,
-    installation::{CUSTOMERS, account},
+    installation::{CUSTOMERS, account, key_id, params_of_run, spare_key},
     signer_host::Act,
     world::World,
 };
+
+/// A second key of a customer, which the signer does not list.
+fn register_spare_key(customer: u8) -> Command {
+    Command::RegisterKey {
+        key: key_id(spare_key(customer)),
+        principal: Principal::Account(account(customer)),
+        scopes: Scopes::NONE.with(Scope::Read).with(Scope::Withdraw),
+        expires: None,
+    }
+}
 
 impl World {
     /// An operator reviews, freezes, thaws, stops or resumes.
@@ -43,6 +50,10 @@ impl World {
             (_, _, _, Some(customer)) => Command::ThawAccount { account: account(customer), by },
             (0..=2, ..) => Command::FreezeAccount { account: account(any), by },
             (3, ..) => Command::StopReleases { stop: Stop::Operator },
+            (4, ..) => Command::Configure { params: Box::new(params_of_run(&mut self.random)?) },
+            (5, ..) => Command::OpenAccount { idempotency: None },
+            (6 | 7, ..) => register_spare_key(any),
+            (8, ..) => Command::RevokeKey { key: key_id(spare_key(any)) },
             _ => Command::Tick,
         };
         self.trace.line(format_args!("operator {}: {}", by.0, command.name()));
@@ -54,8 +65,8 @@ impl World {
     pub(crate) fn signer_host(&mut self) -> Check {
         let act = match self.random.below(12) {
             0 => Act::Halt,
-            1..=4 => Act::Resume,
-            5 => Act::AcceptWall,
+            1..=5 => Act::Resume,
+            6 | 7 => Act::AcceptWall,
             _ => Act::Checkpoint,
         };
         self.host_acts(act)

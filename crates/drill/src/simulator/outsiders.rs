@@ -1,15 +1,8 @@
 //! Strangers: wallets that pay customers, spend again what they paid with, mine, and steal.
 
 use bitcoin::{OutPoint, ScriptBuf, Txid, WPubkeyHash, hashes::Hash};
-use custody::Command;
 
-use super::{
-    convert,
-    failure::Check,
-    node::Tx,
-    random::Random,
-    world::World,
-};
+use super::{convert, node::Tx, random::Random, world::World};
 
 /// Wallets of strangers.
 const WALLETS: u8 = 3;
@@ -25,9 +18,12 @@ pub(crate) fn wallet(number: u8) -> ScriptBuf {
     ScriptBuf::new_p2wpkh(&WPubkeyHash::from_byte_array([number.saturating_add(1); 20]))
 }
 
-/// A script that customers withdraw to.
+/// A script that customers withdraw to: often a stranger's wallet, so that money goes round.
 pub(crate) fn destination(random: &mut Random) -> ScriptBuf {
-    ScriptBuf::new_p2wpkh(&WPubkeyHash::from_byte_array(random.bytes()))
+    match u8::try_from(random.below(5)) {
+        Ok(number) if number < WALLETS => wallet(number),
+        _ => ScriptBuf::new_p2wpkh(&WPubkeyHash::from_byte_array(random.bytes())),
+    }
 }
 
 /// What strangers own before the first block that the house follows.
@@ -85,8 +81,8 @@ impl World {
     }
 
     /// A stranger pays one to three addresses of the house in one transaction.
-    pub(crate) fn deposit(&mut self) -> Check {
-        let Some((coin, script, mut left)) = self.strangers_coin() else { return Ok(()) };
+    pub(crate) fn deposit(&mut self) {
+        let Some((coin, script, mut left)) = self.strangers_coin() else { return };
         let mut outputs = Vec::new();
         let twice_the_same = self.random.chance(200);
         let mut to = None;
@@ -94,10 +90,13 @@ impl World {
             if to.is_none() || !twice_the_same {
                 to = self.script_of_house();
             }
-            let Some(to) = to.clone() else { return Ok(()) };
+            let Some(to) = to.clone() else { return };
             let dust = self.random.chance(60);
-            let amount =
-                if dust { self.random.between(300, 4_999) } else { self.random.between(8_000, 700_000) };
+            let amount = if dust {
+                self.random.between(300, 4_999)
+            } else {
+                self.random.between(8_000, self.profile.deposit_max)
+            };
             if let Some(rest) = left.checked_sub(amount.saturating_add(FEE)) {
                 outputs.push((to, amount));
                 left = rest;
@@ -107,27 +106,25 @@ impl World {
             outputs.push((script, left.saturating_sub(FEE)));
         }
         if outputs.is_empty() {
-            return Ok(());
+            return;
         }
         let tx = Tx::spend(&[coin], outputs);
         self.trace.line(format_args!("stranger: pays with {}", tx.id));
         let _taken = self.node.accept(&tx, false);
-        Ok(())
     }
 
     /// A payment leaves the mempool, or is replaced by one that pays nobody here.
-    pub(crate) fn unpay(&mut self) -> Check {
+    pub(crate) fn unpay(&mut self) {
         if self.random.chance(300) {
             self.trace.line(format_args!("node: forgets a transaction"));
             self.node.forget(&mut self.random);
         } else {
             self.double_spend(1000);
         }
-        Ok(())
     }
 
     /// Strangers spend again what they paid with: each with this chance, in 1,000.
-    fn double_spend(&mut self, chance: u64) {
+    pub(crate) fn double_spend(&mut self, chance: u64) {
         let mut theirs: Vec<OutPoint> = Vec::new();
         for tx in self.node.pool.iter() {
             let inputs = tx.inputs().filter(|input| {
@@ -152,8 +149,8 @@ impl World {
     }
 
     /// A hot coin is spent outside the books; a miner was paid to prefer it.
-    pub(crate) fn steal(&mut self) -> Check {
-        let Some(server) = &self.server else { return Ok(()) };
+    pub(crate) fn steal(&mut self) {
+        let Some(server) = &self.server else { return };
         let state = &server.state;
         let all: Vec<OutPoint> =
             state.coins().iter().map(|(outpoint, _)| convert::out_point(outpoint)).collect();
@@ -162,118 +159,13 @@ impl World {
             .flat_map(|(_, batch)| batch.inputs.iter().map(convert::out_point))
             .collect();
         let wanted = if self.random.chance(700) { &reserved } else { &all };
-        let Some(coin) = self.random.pick(wanted).copied() else { return Ok(()) };
+        let Some(coin) = self.random.pick(wanted).copied() else { return };
         let Some(value) = self.node.unspent_output(&coin).map(|coin| coin.value) else {
-            return Ok(());
+            return;
         };
         let tx = Tx::spend(&[coin], vec![(wallet(WALLETS), value.saturating_sub(FEE))]);
         let taken = self.node.accept(&tx, true);
         self.trace.line(format_args!("thief: spends {coin}: {taken:?}"));
         self.report.thefts = self.report.thefts.saturating_add(1);
-        Ok(())
-    }
-
-    /// A block on the tip.
-    pub(crate) fn mine(&mut self) -> Check {
-        let share = if self.random.chance(100) { 0 } else { 850 };
-        self.mine_including(share)
-    }
-
-    /// A block on the tip with this share of the mempool, in 1,000.
-    pub(crate) fn mine_including(&mut self, share: u64) -> Check {
-        let ours = if self.random.chance(60) { self.script_of_house() } else { None };
-        let reward_to = ours.unwrap_or_else(|| wallet(0));
-        let time = u32::try_from(self.clock.physical().to_seconds()).unwrap_or(u32::MAX);
-        let random = &mut self.random;
-        self.node.mine(time, reward_to, |_| random.chance(share))?;
-        self.report.blocks = self.report.blocks.saturating_add(1);
-        self.trace.line(format_args!("node: block {} ({})", self.node.height(), self.node.tip()));
-        Ok(())
-    }
-
-    /// Blocks are taken back. Mostly a longer branch replaces them, with or without the same
-    /// payments; sometimes nothing better is there yet.
-    pub(crate) fn reorg(&mut self) -> Check {
-        let deepest = if self.random.chance(200) { 8 } else { 3 };
-        let depth = self.random.count(1, deepest).min(self.node.height());
-        if depth == 0 {
-            return Ok(());
-        }
-        let loses = self.profile.loses;
-        for _ in 0..depth {
-            let random = &mut self.random;
-            self.node.disconnect_tip(|| random.chance(loses));
-        }
-        self.report.reorgs = self.report.reorgs.saturating_add(1);
-        self.report.reorg_depth_max = self.report.reorg_depth_max.max(depth);
-        self.trace.line(format_args!("node: {depth} blocks taken back"));
-        if self.random.chance(500) {
-            self.double_spend(300);
-        }
-        if self.random.chance(850) {
-            for _ in 0..=depth {
-                self.mine_including(600)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The follower tells the core of the next blocks, one at a time.
-    pub(crate) fn follow(&mut self) -> Check {
-        for _ in 0..self.random.count(1, 5) {
-            if !self.follow_one() {
-                return Ok(());
-            }
-            self.maybe_crash()?;
-            if self.random.chance(850) {
-                self.turn()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Says whether there was a block to tell of.
-    pub(crate) fn follow_one(&mut self) -> bool {
-        let Some(server) = &self.server else { return false };
-        let Some(chain) = server.state.chain_state() else { return false };
-        let told = server.waiting.iter().any(|command| {
-            matches!(command, Command::ConnectBlock { .. } | Command::DisconnectBlock { .. })
-        });
-        if told {
-            return false;
-        }
-        let tip = chain.tip;
-        let command = if self.node.is_active(tip) {
-            let Some((at, block)) = self.node.after(tip) else { return false };
-            Command::ConnectBlock { at, block }
-        } else {
-            Command::DisconnectBlock { block: tip }
-        };
-        self.tell(command);
-        true
-    }
-
-    /// The follower tells the core what came into the mempool and what left it.
-    pub(crate) fn gossip(&mut self) -> Check {
-        let Some(server) = &mut self.server else { return Ok(()) };
-        for tx in self.node.pool.iter() {
-            if server.seen.insert(tx.id) {
-                let transaction = std::sync::Arc::clone(&tx.body);
-                server.waiting.push_back(Command::SeeTransaction { transaction });
-            }
-        }
-        let pool = &self.node.pool;
-        let mut gone: Vec<primitives::Txid> =
-            server.seen.extract_if(.., |id| !pool.contains(id)).map(convert::txid).collect();
-        // What an earlier life of the process saw, and is in the mempool no more.
-        let detected = server.state.deposits().filter(|(outpoint, deposit)| {
-            deposit.state == custody::DepositState::Detected
-                && !pool.contains(&convert::node_txid(outpoint.txid))
-        });
-        gone.extend(detected.map(|(outpoint, _)| outpoint.txid));
-        gone.dedup();
-        let forget = gone.into_iter().map(|txid| Command::ForgetTransaction { txid });
-        server.waiting.extend(forget);
-        Ok(())
     }
 }

@@ -13,7 +13,7 @@ pub struct Report {
     /// Steps that were taken, without the quiet hours.
     pub steps: u32,
     /// What kind of world the seed made.
-    pub profile: &'static str,
+    pub kind: &'static str,
     /// Crashes of the server.
     pub server_crashes: u64,
     /// Crashes of the signer.
@@ -30,10 +30,6 @@ pub struct Report {
     pub reorg_depth_max: u32,
     /// Deposits in the books at the end.
     pub deposits: u64,
-    /// Deposits that were credited, counting repeats after a reversal.
-    pub credited: u64,
-    /// Deposits that vanished after they were credited, and were reversed.
-    pub reversed: u64,
     /// Withdrawals in the books at the end.
     pub withdrawals: u64,
     /// Of them final.
@@ -50,6 +46,8 @@ pub struct Report {
     pub thefts: u64,
     /// Events in the journal.
     pub events: u64,
+    /// Events that were answered for, by name.
+    pub events_by_name: BTreeMap<String, u64>,
     /// Refusals of the domain, by rule.
     pub refusals: BTreeMap<String, u64>,
     /// Refusals of the door, by rule.
@@ -65,6 +63,10 @@ impl Report {
     #[must_use]
     pub const fn crashes(&self) -> u64 {
         self.server_crashes.saturating_add(self.signer_crashes)
+    }
+
+    pub(crate) fn count_event(&mut self, name: &str) {
+        count(&mut self.events_by_name, name);
     }
 
     pub(crate) fn count_refusal(&mut self, id: &str) {

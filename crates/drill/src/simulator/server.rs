@@ -5,10 +5,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use bitcoin::Txid;
-use custody::{
-    Command, Custody, Event, Refusal,
-    event::RefusalRecorded,
-};
+use custody::{Command, Custody, Event, Refusal, event::RefusalRecorded};
 use primitives::{KeyId, Timestamp, WithdrawalId};
 
 use super::{

@@ -82,11 +82,7 @@ pub(crate) struct DiskMemory {
 }
 
 impl DiskMemory {
-    fn write(
-        &self,
-        file: fn(&mut Disk) -> &mut LogFile,
-        bytes: &[u8],
-    ) -> Result<(), Fault> {
+    fn write(&self, file: fn(&mut Disk) -> &mut LogFile, bytes: &[u8]) -> Result<(), Fault> {
         let mut disk = self.disk.borrow_mut();
         let due = disk.due();
         file(&mut disk).append(bytes, due).map_err(|Crashed| {
@@ -95,8 +91,8 @@ impl DiskMemory {
     }
 }
 
-fn damaged(what: impl ToString) -> Fault {
-    Fault::StateDamaged { what: what.to_string() }
+fn damaged(what: impl std::fmt::Display) -> Fault {
+    Fault::StateDamaged { what: format!("{what}") }
 }
 
 impl Memory for DiskMemory {

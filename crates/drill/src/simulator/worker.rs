@@ -1,34 +1,28 @@
 //! The worker that drives what the core has decided: assemble, have signed, broadcast, broadcast
 //! again. It remembers only what it has asked the signer.
 
-use std::collections::VecDeque;
-
 use bitcoin::{Transaction, consensus::encode};
 use custody::{
     Command, Custody,
     event::Payout,
     payout::{Assembly, Batch, BatchState},
-    planted::{self, Bug},
 };
 use primitives::{BatchId, FeeRate, Outpoint, Sats};
-use signer_protocol::{
-    RefusalTag, Request, Response, TreeHead,
-    message::{decode_body, encode_frame},
-};
+use signer_protocol::{Request, TreeHead, message::encode_frame};
 
 use super::{
     convert,
     failure::{Check, Found},
+    invariants::may_broadcast,
     journal::SHARD,
     node::{Rejected, Tx},
     server::Server,
-    signer_host::body,
     world::World,
 };
 
 /// What the worker waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ask {
+pub(crate) enum Ask {
     Describe,
     Witnessed,
     Witness(TreeHead),
@@ -38,11 +32,11 @@ enum Ask {
 /// The worker's memory, lost with the process.
 #[derive(Debug, Default)]
 pub(crate) struct Worker {
-    asked: Option<(u64, Ask)>,
+    pub(crate) asked: Option<(u64, Ask)>,
     /// What the signer's outer bucket held when it was last asked.
-    left: Option<Sats>,
+    pub(crate) left: Option<Sats>,
     /// Journal entries that the signer has witnessed, once known.
-    witnessed: Option<u64>,
+    pub(crate) witnessed: Option<u64>,
     /// Rounds without a new batch, after the core had nothing to pay.
     rests: u32,
 }
@@ -56,22 +50,6 @@ impl Worker {
     /// Time has passed: it may be asked again.
     pub(crate) const fn rested(&mut self) {
         self.rests = 0;
-    }
-}
-
-/// The connection between the two processes: in order, and whatever is in it may be lost when it
-/// breaks. The signer never reads a connection that was given up once a newer one exists.
-#[derive(Debug, Default)]
-pub(crate) struct Wire {
-    number: u64,
-    pub(crate) to_signer: VecDeque<(u64, Vec<u8>)>,
-    pub(crate) to_server: VecDeque<(u64, Vec<u8>)>,
-}
-
-impl Wire {
-    /// How many requests were ever sent.
-    pub(crate) const fn number(&self) -> u64 {
-        self.number
     }
 }
 
@@ -142,14 +120,13 @@ impl World {
         let mut tasks = Vec::new();
         let mut signing = false;
         for (id, batch) in state.live_batches() {
-            let idle = match batch.state {
-                BatchState::Built => !may_be_asked(state, batch),
-                _ => held_back(state, batch).is_some(),
-            };
+            let built = batch.state == BatchState::Built;
+            let idle =
+                if built { !may_be_asked(state, batch) } else { held_back(state, batch).is_some() };
             if idle {
                 continue;
             }
-            signing |= batch.state == BatchState::Built;
+            signing |= built;
             let id_on_chain = convert::node_txid(batch.txid);
             let known =
                 self.node.pool.contains(&id_on_chain) || self.node.is_confirmed(&id_on_chain);
@@ -198,9 +175,7 @@ impl World {
     fn ask(&mut self, ask: Ask, request: &Request) -> Check {
         let Some(server) = &mut self.server else { return Ok(()) };
         let frame = encode_frame(request).map_err(|e| Found::simulator(e.to_string()))?;
-        self.wire.number = self.wire.number.saturating_add(1);
-        server.worker.asked = Some((self.wire.number, ask));
-        self.wire.to_signer.push_back((self.wire.number, frame));
+        server.worker.asked = Some((self.wire.send(frame), ask));
         Ok(())
     }
 
@@ -212,111 +187,6 @@ impl World {
         let fee_rate = FeeRate::from_sat_per_kwu(self.random.between(250, 4_000));
         let assembly = Assembly { fee_rate, signer_left, seed: self.random.bytes() };
         server.waiting.push_back(Command::AssembleBatch { assembly });
-        Ok(())
-    }
-
-    /// The signer's host reads the next request. A request may arrive twice, one copy right behind
-    /// the other; the second answer finds nobody waiting.
-    pub(crate) fn deliver_request(&mut self) -> Check {
-        let Some((number, frame)) = self.wire.to_signer.pop_front() else { return Ok(()) };
-        let copies = if self.random.chance(self.profile.duplicates) { 2 } else { 1 };
-        for _ in 0..copies {
-            let answer = self.signer.answer(&frame, &self.clock, &mut self.random)?;
-            let down = answer.is_none();
-            self.note_signer();
-            self.trace.line(format_args!("signer: request {number}, answered {}", !down));
-            self.wire.to_server.extend(answer.map(|answer| (number, answer)));
-        }
-        Ok(())
-    }
-
-    /// The server reads the next answer.
-    pub(crate) fn deliver_answer(&mut self) -> Check {
-        let Some((number, frame)) = self.wire.to_server.pop_front() else { return Ok(()) };
-        let Some(server) = &mut self.server else { return Ok(()) };
-        let Some((_, ask)) = server.worker.asked.filter(|(asked, _)| *asked == number) else {
-            return Ok(());
-        };
-        server.worker.asked = None;
-        let response: Response =
-            decode_body(body(&frame)?).map_err(|e| Found::simulator(e.to_string()))?;
-        match response {
-            Response::Description(description) => {
-                let outer = description.buckets.first().map(|bucket| bucket.left);
-                server.worker.left = outer.filter(|_| description.halted.is_none());
-                Ok(())
-            }
-            Response::Witnessed { head } => {
-                server.worker.witnessed = Some(head.map_or(0, |head| head.size));
-                Ok(())
-            }
-            Response::Signed(signed) => self.signed(ask, signed.transaction),
-            Response::Refused { tag, detail } => self.refused(ask, tag, &detail),
-            Response::Fault { detail } => Err(Found::simulator(detail)),
-            Response::UsableKeys { .. } => Err(Found::simulator("nobody asked for keys".to_owned())),
-        }
-    }
-
-    fn signed(&mut self, ask: Ask, transaction: Vec<u8>) -> Check {
-        let Ask::Sign(batch) = ask else { return Err(Found::simulator("signed unasked")) };
-        self.trace.line(format_args!("worker: {batch} is signed"));
-        if planted::active(Bug::BroadcastBeforeJournal) {
-            self.broadcast_bytes(batch, &transaction)?;
-        }
-        if let Some(server) = &mut self.server {
-            server.waiting.push_back(Command::RecordSigned { batch, transaction });
-        }
-        Ok(())
-    }
-
-    fn refused(&mut self, ask: Ask, tag: RefusalTag, detail: &str) -> Check {
-        self.trace.line(format_args!("worker: {ask:?} refused: {tag}: {detail}"));
-        self.report.count_refusal_of_signer(tag.id());
-        let Some(server) = &mut self.server else { return Ok(()) };
-        match (ask, tag) {
-            (_, RefusalTag::JournalShrunk | RefusalTag::JournalForked) => {
-                Err(Found::new("acknowledged-survives", format!("{tag}: {detail}")))
-            }
-            (_, RefusalTag::JournalNotWitnessed) => {
-                server.worker.witnessed = None;
-                Ok(())
-            }
-            (Ask::Sign(batch), tag) if tag.proves_unsigned() => {
-                server.waiting.push_back(Command::RecordRefused { batch, tag });
-                Ok(())
-            }
-            // A halt: asked again later.
-            (Ask::Sign(_) | Ask::Describe | Ask::Witnessed | Ask::Witness(_), _) => Ok(()),
-        }
-    }
-
-    /// The worker gives up waiting: the connection is dropped with what is in it. What the signer
-    /// had not read yet it reads now or never.
-    pub(crate) fn give_up(&mut self) -> Check {
-        let Some(server) = &mut self.server else { return Ok(()) };
-        let Some((_, ask)) = server.worker.asked.take() else { return Ok(()) };
-        self.trace.line(format_args!("worker: gives up waiting for {ask:?}"));
-        // The signer may have witnessed the head all the same: ask where it stands.
-        server.worker.witnessed = None;
-        if planted::active(Bug::DissolvedUnasked)
-            && let Ask::Sign(batch) = ask
-        {
-            let tag = RefusalTag::Tranche;
-            server.waiting.push_back(Command::RecordRefused { batch, tag });
-        }
-        self.drop_connection()
-    }
-
-    /// The connection breaks. Bytes that were sent may still be acted upon, at once or never.
-    pub(crate) fn drop_connection(&mut self) -> Check {
-        while !self.wire.to_signer.is_empty() {
-            if self.random.chance(500) {
-                self.deliver_request()?;
-            } else {
-                self.wire.to_signer.pop_front();
-            }
-        }
-        self.wire.to_server.clear();
         Ok(())
     }
 
@@ -338,11 +208,11 @@ impl World {
     }
 
     /// Gives a transaction to the node, which may refuse it.
-    fn broadcast_bytes(&mut self, id: BatchId, bytes: &[u8]) -> Result<bool, Found> {
+    pub(crate) fn broadcast_bytes(&mut self, id: BatchId, bytes: &[u8]) -> Result<bool, Found> {
         let body: Transaction =
             encode::deserialize(bytes).map_err(|e| Found::simulator(e.to_string()))?;
         if let Some(server) = &self.server {
-            self.observer.may_broadcast(&server.state, id, bytes)?;
+            may_broadcast(&server.state, id, bytes)?;
         }
         let outcome = self.node.accept(&Tx::new(body), false);
         self.trace.line(format_args!("node: {id} broadcast: {outcome:?}"));

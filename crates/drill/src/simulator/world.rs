@@ -1,13 +1,15 @@
 //! The made-up world around the house, and its steps.
 
-use custody::Command;
+use custody::{Command, Custody};
 use primitives::Timestamp;
 
 use super::{
+    Options,
     clients::Clients,
     clock::Clock,
     failure::{Check, Found},
-    installation::{house, params_of_run},
+    installation::{CUSTOMERS, house, params_of_run},
+    journal::Journal,
     node::Node,
     observer::Observer,
     outsiders,
@@ -16,8 +18,8 @@ use super::{
     report::Report,
     server::{Disks, Server},
     signer_host::SignerHost,
-    trace::{Reader, Trace},
-    worker::Wire,
+    trace::Trace,
+    wire::Wire,
 };
 
 /// Everything that one run is made of.
@@ -41,14 +43,15 @@ pub(crate) struct World {
 
 impl World {
     /// The founding day.
-    pub(crate) fn found(seed: u64, reader: Option<Reader>) -> Result<Self, Found> {
+    pub(crate) fn found(seed: u64, options: &Options) -> Result<Self, Found> {
         let mut random = Random::new(seed);
-        let profile = Profile::draw(&mut random);
+        let profile = Profile::draw(&mut random, options.kind);
+        let kind = profile.kind.name();
         let clock = Clock::new();
         let signer = SignerHost::found(&clock)?;
-        let mut trace = Trace::new(reader);
-        trace.line(format_args!("seed {seed}: {}", profile.name));
-        let report = Report { seed, profile: profile.name, ..Report::default() };
+        let mut trace = Trace::new(options.reader.clone());
+        trace.line(format_args!("seed {seed}: {kind}"));
+        let report = Report { seed, kind, ..Report::default() };
         let mut world = Self {
             node: Node::new(outsiders::funds(&mut random)),
             random,
@@ -70,7 +73,7 @@ impl World {
 
     /// The journal of the founding day, and the parameters of this run.
     fn found_house(&mut self) -> Check {
-        let mut server = Server::start(Default::default(), Default::default(), Timestamp::EPOCH);
+        let mut server = Server::start(Custody::default(), Journal::default(), Timestamp::EPOCH);
         let founding = &house()?.founding;
         for (at, event) in founding {
             super::server::apply(&mut server.state, *at, event)?;
@@ -87,12 +90,24 @@ impl World {
         if self.server.is_none() {
             self.restart_server()?;
         }
-        for customer in 1..=super::installation::CUSTOMERS {
+        for customer in 1..=CUSTOMERS {
             self.clock.pass(6_000);
             self.ask_address(customer)?;
         }
         self.turn()?;
+        self.first_deposits()?;
         self.check()
+    }
+
+    /// Money comes in, and is buried under some blocks.
+    fn first_deposits(&mut self) -> Check {
+        for _ in 0..self.random.count(2, 10) {
+            self.deposit();
+        }
+        for _ in 0..self.random.count(0, 4) {
+            self.mine_including(1000)?;
+        }
+        self.follow()
     }
 
     /// One step: something happens, and then every invariant is checked.
@@ -115,26 +130,27 @@ impl World {
             Action::ClockJump => self.jump_clock(),
             Action::Deposit => self.deposit(),
             Action::Unpay => self.unpay(),
-            Action::Mine => self.mine(),
-            Action::Reorg => self.reorg(),
             Action::Steal => self.steal(),
-            Action::Follow => self.follow(),
             Action::Gossip => self.gossip(),
-            Action::Turn => self.turn(),
-            Action::Customer => self.customer().and_then(|()| self.soon()),
-            Action::Operator => self.operator().and_then(|()| self.soon()),
-            Action::Settle => self.settle().and_then(|()| self.soon()),
-            Action::Work => self.work_on(),
-            Action::Deliver => self.deliver(),
-            Action::GiveUp => self.give_up(),
-            Action::SignerHost => self.signer_host(),
-            Action::CrashServer => self.crash_server(),
-            Action::CrashSigner => self.crash_signer(),
-            Action::Snapshot => self.snapshot(),
+            Action::Mine => return self.mine(),
+            Action::Reorg => return self.reorg(),
+            Action::Follow => return self.follow(),
+            Action::Turn => return self.turn(),
+            Action::Customer => return self.customer().and_then(|()| self.soon()),
+            Action::Operator => return self.operator().and_then(|()| self.soon()),
+            Action::Settle => return self.settle().and_then(|()| self.soon()),
+            Action::Work => return self.work_on(),
+            Action::Deliver => return self.deliver(),
+            Action::GiveUp => return self.give_up(),
+            Action::SignerHost => return self.signer_host(),
+            Action::CrashServer => return self.crash_server(),
+            Action::CrashSigner => return self.crash_signer(),
+            Action::Snapshot => return self.snapshot(),
         }
+        Ok(())
     }
 
-    fn pass(&mut self) -> Check {
+    fn pass(&mut self) {
         let millis = match self.random.below(10) {
             0 => self.random.between(600_000, 3_600_000),
             1..=3 => self.random.between(60_000, 600_000),
@@ -143,15 +159,14 @@ impl World {
         self.trace.line(format_args!("{} s pass", millis / 1000));
         self.clock.pass(millis);
         self.tell(Command::Tick);
-        Ok(())
     }
 
-    fn jump_clock(&mut self) -> Check {
+    fn jump_clock(&mut self) {
         if self.clock.jumped() && self.random.chance(600) {
             self.clock.set_server_offset(0);
             self.clock.set_signer_offset(0);
             self.trace.line(format_args!("clocks are right again"));
-            return Ok(());
+            return;
         }
         let hours = i64::from(self.random.count(1, 48)).saturating_mul(3_600_000);
         let forward = self.random.chance(700);
@@ -162,7 +177,6 @@ impl World {
             self.clock.set_server_offset(offset.checked_div(48).unwrap_or(0));
         }
         self.trace.line(format_args!("a clock jumps by up to {offset} ms"));
-        Ok(())
     }
 
     /// The core mostly takes its turn at once.

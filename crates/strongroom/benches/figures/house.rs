@@ -157,7 +157,9 @@ impl Past {
     pub fn command(&mut self, command: &Command) -> usize {
         let events = self.state.decide(self.at, command).expect("nothing refuses it");
         let count = events.len();
-        events.into_iter().for_each(|event| self.event(event));
+        for event in events {
+            self.event(event);
+        }
         count
     }
 

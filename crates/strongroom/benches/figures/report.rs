@@ -59,9 +59,8 @@ impl Lab {
             });
             println!("{line}");
         } else {
-            let noise = if noisy { "noisy: true" } else { "noisy: false" };
             println!(
-                "{name:42} {value:>12.3} {unit:12} {conditions}; {noise} ({others_percent} %)"
+                "{name:42} {value:>12.3} {unit:12} {conditions}; noisy: {noisy} ({others_percent} %)"
             );
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use access::{Principal, Scope, Scopes};
 use axum::{
     Json, Router,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::StatusCode,
     routing::{get, post},
 };
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::{
     Edge, Problem,
-    recognise::{BODY_MAX, Raw},
+    recognise::{BODY_MAX, PathText, Raw},
     v1::{WithdrawalView, view_withdrawal},
 };
 
@@ -150,7 +150,7 @@ async fn register_key(
     responses((status = 200, body = Done), (status = "4XX", body = Problem)))]
 async fn revoke_key(
     State(edge): State<Arc<Edge>>,
-    Path(key): Path<String>,
+    PathText(key): PathText,
     request: Request,
 ) -> Result<Json<Done>, Problem> {
     edge.operator(request).await?;
@@ -179,7 +179,7 @@ fn parse_account(id: &str) -> Result<AccountId, Problem> {
     responses((status = 200, body = Done), (status = "4XX", body = Problem)))]
 async fn freeze(
     State(edge): State<Arc<Edge>>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     request: Request,
 ) -> Result<Json<Done>, Problem> {
     edge.operator(request).await?;
@@ -191,7 +191,7 @@ async fn freeze(
     responses((status = 200, body = Done), (status = "4XX", body = Problem)))]
 async fn thaw(
     State(edge): State<Arc<Edge>>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     request: Request,
 ) -> Result<Json<Done>, Problem> {
     edge.operator(request).await?;
@@ -203,7 +203,7 @@ async fn thaw(
     responses((status = 200, body = WithdrawalView), (status = "4XX", body = Problem)))]
 async fn approve(
     State(edge): State<Arc<Edge>>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     request: Request,
 ) -> Result<Json<WithdrawalView>, Problem> {
     edge.operator(request).await?;
@@ -216,7 +216,7 @@ async fn approve(
     responses((status = 200, body = WithdrawalView), (status = "4XX", body = Problem)))]
 async fn deny(
     State(edge): State<Arc<Edge>>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     request: Request,
 ) -> Result<Json<WithdrawalView>, Problem> {
     edge.operator(request).await?;
@@ -249,7 +249,7 @@ fn parse_stop(id: &str) -> Result<Stop, Problem> {
     responses((status = 200, body = Done), (status = "4XX", body = Problem)))]
 async fn stop(
     State(edge): State<Arc<Edge>>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     request: Request,
 ) -> Result<Json<Done>, Problem> {
     edge.operator(request).await?;
@@ -261,7 +261,7 @@ async fn stop(
     responses((status = 200, body = Done), (status = "4XX", body = Problem)))]
 async fn resume(
     State(edge): State<Arc<Edge>>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     request: Request,
 ) -> Result<Json<Done>, Problem> {
     edge.operator(request).await?;

@@ -3,8 +3,8 @@
 use access::{Authenticated, Headers, RequestParts, Scope};
 use axum::{
     body::{Bytes, to_bytes},
-    extract::Request,
-    http::{HeaderMap, Method, header, uri::Authority},
+    extract::{FromRequestParts, Path, Request},
+    http::{HeaderMap, Method, header, request::Parts, uri::Authority},
 };
 use custody::idempotency::Idempotency;
 use serde::de::DeserializeOwned;
@@ -28,6 +28,19 @@ pub(super) struct Raw {
     query: Option<String>,
     headers: Lines,
     body: Bytes,
+}
+
+/// The one parameter in a path. What is no text at all is a problem like any other.
+pub(super) struct PathText(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let found = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) = found.map_err(|error| Problem::unreadable(format!("path: {error}")))?;
+        Ok(Self(text))
+    }
 }
 
 struct Lines(HeaderMap);

@@ -1,1 +1,94 @@
-//! To come.
+//! The demo as a stranger runs it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use strongroom::house::wait_for;
+
+use crate::support::{program, words};
+
+/// The demo, with its throw-away folders below `scratch`.
+fn demo(scratch: &Path) -> Command {
+    let mut command = Command::new(program());
+    command.arg("demo").env("TMPDIR", scratch);
+    command
+}
+
+/// Processes whose command line names `folder`.
+fn processes_in(folder: &Path) -> Vec<String> {
+    let folder = folder.to_str().unwrap();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(line) = fs::read(entry.path().join("cmdline")) else { continue };
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        if line.contains(folder) {
+            found.push(line);
+        }
+    }
+    found
+}
+
+fn succeeds(output: &Output) {
+    assert!(output.status.success(), "{}", words(output));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("Every step held."), "{}", words(output));
+}
+
+#[test]
+fn a_kept_demo_leaves_its_folder_and_nothing_else_and_is_not_run_over() {
+    let scratch = tempfile::tempdir().unwrap();
+    let kept = scratch.path().join("kept");
+    let temporary = scratch.path().join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let output = demo(&temporary).args(["--exit", "--keep"]).arg(&kept).output().unwrap();
+    succeeds(&output);
+    assert!(kept.join("data/journal.sqlite").is_file());
+    assert_eq!(processes_in(&kept), Vec::<String>::new());
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+    let journal = kept.join("data/journal.sqlite");
+    let verified = Command::new(program()).args(["journal", "verify"]).arg(&journal).output();
+    assert!(verified.unwrap().status.success());
+
+    let before = fs::metadata(&journal).unwrap().modified().unwrap();
+    let again = demo(&temporary).args(["--exit", "--keep"]).arg(&kept).output().unwrap();
+    assert_eq!(again.status.code(), Some(1), "{}", words(&again));
+    assert!(words(&again).contains("must not exist yet"), "{}", words(&again));
+    assert_eq!(fs::metadata(&journal).unwrap().modified().unwrap(), before);
+}
+
+#[test]
+fn a_demo_that_is_not_kept_leaves_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = demo(scratch.path()).arg("--exit").output().unwrap();
+    succeeds(&output);
+    let left: Vec<_> = fs::read_dir(scratch.path()).unwrap().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(processes_in(scratch.path()), Vec::<String>::new());
+}
+
+#[test]
+fn control_c_ends_the_interactive_demo_well() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut command = demo(scratch.path());
+    // A group of its own, so that a signal reaches all of its processes, as from a terminal.
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("Ctrl-C ends it")), "it invites to try more");
+    let group = format!("-{}", child.id());
+    let sent = Command::new("kill").args(["-INT", "--", &group]).status().unwrap();
+    assert!(sent.success());
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{rest:#?} {}", words(&output));
+    wait_for("every process to be gone", || {
+        Ok(processes_in(scratch.path()).is_empty().then_some(()))
+    })
+    .unwrap();
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+}

@@ -1,1 +1,129 @@
-//! To come.
+//! What operators do: review, freeze, stop, halt.
+
+use serde_json::{Value, json};
+use strongroom::{client::ClientFault, house::Customer};
+
+use crate::support::{Stage, chain::sats, number, refusal, story::account, text};
+
+impl Stage {
+    fn order(&self, path: &str) -> Result<Value, ClientFault> {
+        self.operator().post(path, &json!({}))
+    }
+
+    fn status(&self, customer: &Customer, id: &str) -> String {
+        text(&customer.client.get(&format!("/v1/withdrawals/{id}")).unwrap(), "status")
+    }
+}
+
+#[test]
+fn large_amounts_wait_for_a_person_and_larger_ones_cool_down_first() {
+    let stage = Stage::new();
+    let alice = stage.customer_with("alice", 1_500_000_000);
+    let review = |id: &str, word: &str| stage.order(&format!("/ops/v1/withdrawals/{id}/{word}"));
+
+    let (approved, to) = stage.withdraw(&alice, 200_000_000);
+    let (denied, _) = stage.withdraw(&alice, 250_000_000);
+    let (cancelled, _) = stage.withdraw(&alice, 220_000_000);
+    let (cooled, _) = stage.withdraw(&alice, 300_000_000);
+    for id in [&approved, &denied, &cancelled] {
+        assert_eq!(stage.status(&alice, id), "in-review");
+    }
+    let cooling = stage.reaches(&alice, &cooled, "cooling-down");
+    assert!(cooling["releases_at"].is_string(), "{cooling:#}");
+    assert_eq!(refusal(review(&cooled, "approve")), "withdrawal-state");
+    assert_eq!(refusal(review("wd_0", "approve")), "withdrawal-unknown");
+
+    let answer = review(&approved, "approve").unwrap();
+    assert_eq!(text(&answer, "status"), "queued");
+    assert_eq!(refusal(review(&approved, "deny")), "withdrawal-state");
+    assert_eq!(text(&review(&denied, "deny").unwrap(), "status"), "rejected");
+    let cancel = format!("/v1/withdrawals/{cancelled}/cancel");
+    assert_eq!(text(&alice.client.post(&cancel, &json!({})).unwrap(), "status"), "cancelled");
+    // Asking twice is asking once.
+    assert_eq!(text(&alice.client.post(&cancel, &json!({})).unwrap(), "status"), "cancelled");
+
+    stage.reaches(&alice, &cooled, "in-review");
+    let cancel = format!("/v1/withdrawals/{cooled}/cancel");
+    assert_eq!(text(&alice.client.post(&cancel, &json!({})).unwrap(), "status"), "cancelled");
+
+    stage.settle(&alice, &approved);
+    assert_eq!(stage.paid_by_script()[&to.script_pubkey()], [200_000_000]);
+    let cancel = format!("/v1/withdrawals/{approved}/cancel");
+    assert_eq!(refusal(alice.client.post(&cancel, &json!({}))), "withdrawal-state");
+    let after = account(&alice);
+    assert_eq!(number(&after, "held_sat"), 0, "{after:#}");
+    assert_eq!(number(&after, "available_sat"), 1_500_000_000 - 200_002_000, "{after:#}");
+    stage.finish();
+}
+
+#[test]
+fn a_frozen_account_lets_nothing_leave_and_a_thaw_takes_up_where_it_was() {
+    let stage = Stage::new();
+    let alice = stage.customer_with("alice", 100_000_000);
+    let bob = stage.customer_with("bob", 100_000_000);
+    let (id, _) = stage.withdraw(&alice, 10_000_000);
+    stage.order(&format!("/ops/v1/accounts/{}/freeze", alice.account)).unwrap();
+    assert_eq!(account(&alice)["frozen"], true);
+    let to = stage.node.fresh_address().unwrap();
+    let ask = stage.ask(&alice, &to, sats(1_000_000)).unwrap();
+    assert_eq!(refusal(alice.client.withdraw(&ask)), "account-frozen");
+    // Bob is not held up by what waits.
+    let (bobs, _) = stage.withdraw(&bob, 10_000_000);
+    stage.settle(&bob, &bobs);
+    assert_eq!(stage.status(&alice, &id), "queued");
+    let thaw = format!("/ops/v1/accounts/{}/thaw", alice.account);
+    stage.order(&thaw).unwrap();
+    assert_eq!(refusal(stage.order(&thaw)), "account-not-frozen");
+    stage.settle(&alice, &id);
+    stage.finish();
+}
+
+#[test]
+fn nothing_is_signed_or_sent_while_releases_are_stopped() {
+    let mut stage = Stage::new();
+    let alice = stage.customer_with("alice", 100_000_000);
+    assert_eq!(refusal(stage.order("/ops/v1/releases/operator/resume")), "not-stopped");
+    assert_eq!(refusal(stage.order("/ops/v1/releases/nonsense/stop")), "request-unreadable");
+    stage.order("/ops/v1/releases/operator/stop").unwrap();
+    stage.order("/ops/v1/releases/operator/stop").unwrap();
+    stage.not_ready("releases-stopped: operator");
+    let (id, _) = stage.withdraw(&alice, 10_000_000);
+    stage.outwait(&alice, &id);
+    // A stop outlives a kill.
+    stage.kill_server();
+    stage.start_server().unwrap();
+    stage.not_ready("releases-stopped: operator");
+    stage.outwait(&alice, &id);
+    assert_eq!(stage.status(&alice, &id), "queued");
+    assert!(stage.mempool().is_empty());
+    let overview = stage.balance();
+    assert_eq!(number(&overview["signer"], "signed_transactions"), 0, "{overview:#}");
+    assert_eq!(overview["stops"], json!(["operator"]));
+    stage.order("/ops/v1/releases/operator/resume").unwrap();
+    stage.settle(&alice, &id);
+    stage.finish();
+}
+
+#[test]
+fn a_halted_signer_signs_nothing_and_the_monitor_names_it() {
+    let mut stage = Stage::new();
+    let alice = stage.customer_with("alice", 100_000_000);
+    stage.signer_admin(&["halt", "--reason", "a drill"]);
+    let (id, _) = stage.withdraw(&alice, 10_000_000);
+    let reasons = stage.not_ready("signer-halted");
+    assert!(reasons.contains("a drill"), "{reasons}");
+    stage.outwait(&alice, &id);
+    // A halt outlives a kill.
+    stage.kill_signer();
+    stage.start_signer().unwrap();
+    stage.not_ready("signer-halted");
+    assert_eq!(stage.status(&alice, &id), "queued");
+    assert!(stage.mempool().is_empty());
+    let overview = stage.operator().get("/ops/v1/overview").unwrap();
+    assert_eq!(overview["signer"]["halted"], "a drill", "{overview:#}");
+    assert_eq!(number(&overview["signer"], "signed_transactions"), 0, "{overview:#}");
+    stage.signer_admin(&["resume"]);
+    stage.wait_until_ready().unwrap();
+    stage.settle(&alice, &id);
+    stage.finish();
+}

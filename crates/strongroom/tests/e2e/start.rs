@@ -1,1 +1,78 @@
-//! To come.
+//! A server that cannot be what it was configured to be does not start, and says why.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
+
+use strongroom::house::wait_for;
+
+use crate::support::{Stage, program, words};
+
+impl Stage {
+    /// Runs `strongroom serve` with a changed configuration and gives what it says as it refuses.
+    fn refuses(&self, old: &str, new: &str) -> String {
+        let whole = fs::read_to_string(self.config()).unwrap();
+        assert!(whole.contains(old), "no `{old}` in {whole}");
+        let other = self.config().with_file_name("other.toml");
+        fs::write(&other, whole.replace(old, new)).unwrap();
+        let mut command = Command::new(program());
+        command.args(["serve", "--config"]).arg(&other).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let ended = wait_for("the server to refuse", || Ok(child.try_wait()?));
+        if ended.is_err() {
+            child.kill().unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{new}: {}", words(&output));
+        let said = words(&output);
+        assert!(!said.contains("panicked"), "{said}");
+        said
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_and_the_key_is_named() {
+    let mut stage = Stage::new();
+    stage.end_server();
+    for (old, new, named) in [
+        ("round_millis = 100", "round_millis = 100\ncolour = 3", "colour"),
+        ("poll_millis = 100", "poll_millis = \"soon\"", "poll_millis"),
+        ("network = \"regtest\"", "network = \"moon\"", "network"),
+        ("network = \"regtest\"", "network = \"signet\"", "signer.socket"),
+        ("confirmations_fixed = 3", "attacker_permille = 600", "deposits.attacker_permille"),
+        ("confirmations_fixed = 3", "majority_permille = 999", "deposits.majority_permille"),
+        ("final_confirmations = 3", "final_confirmations = 0", "final_confirmations"),
+        ("round_millis = 100", "fee_target_blocks = 0", "payouts.fee_target_blocks"),
+        ("signer.sock\"", "signer.sock\"\ndeployment = \"00\"", "signer.deployment"),
+        ("review_from_sat = 200000000", "min_sat = 2100000000000001", "withdrawals.min_sat"),
+        ("operator-token\"", "no-such-token\"", "no-such-token"),
+    ] {
+        let said = stage.refuses(old, new);
+        assert!(said.contains(named), "`{new}`: {said}");
+    }
+    let token = stage.token_file();
+    let secret = fs::read_to_string(&token).unwrap();
+    fs::write(&token, "short\n").unwrap();
+    let said = stage.refuses("round_millis = 100", "round_millis = 100");
+    assert!(said.contains("operator.token_file") && said.contains("32"), "{said}");
+    fs::write(&token, &secret).unwrap();
+    fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let said = stage.refuses("round_millis = 100", "round_millis = 100");
+    assert!(said.contains("operator.token_file") && said.contains("chmod 600"), "{said}");
+    assert!(!said.contains(secret.trim()), "the token is not shown");
+    fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    stage.start_server().unwrap();
+    stage.finish();
+}
+
+#[test]
+fn a_second_server_on_the_same_journal_is_refused() {
+    let stage = Stage::new();
+    let alice = stage.customer("alice").unwrap();
+    // Its own port would be refused too; the journal comes first.
+    let said = stage.refuses("listen = \"127.0.0.1:", "listen = \"127.0.0.2:");
+    assert!(said.contains("journal"), "{said}");
+    assert_eq!(crate::support::story::account(&alice)["total_sat"], 0, "the first one goes on");
+    stage.finish();
+}

@@ -25,7 +25,8 @@ fn the_exact_double_spend_probability_agrees_with_exact_fractions() {
 #[test]
 fn confirmations_for_one_in_a_thousand_agree_with_exact_fractions() {
     for (q, published) in [(0.10, 6), (0.15, 9), (0.20, 13), (0.25, 20), (0.30, 32), (0.40, 133)] {
-        let found = (1..).find(|z| double_spend_probability(q, *z) < 0.001).unwrap();
+        let found =
+            (1..=CONFIRMATIONS_MAX).find(|z| double_spend_probability(q, *z) < 0.001).unwrap();
         assert_eq!(found, published, "q = {q}");
     }
 }

@@ -98,13 +98,13 @@ impl House {
         let (count, memory) = &mut *self.nonces.borrow_mut();
         *count += 1;
         let nonce = Nonce::from_random(count.to_le_bytes());
-        let none: Vec<(&'static str, String)> = Vec::new();
+        let unsigned: Vec<(&'static str, String)> = Vec::new();
         let parts = RequestParts {
             method: "POST",
             authority: "house.example",
             path: "/v1/test",
             query: None,
-            headers: &none,
+            headers: &unsigned,
             body: b"{}",
         };
         let expires = self.at.saturating_add(Seconds(30));

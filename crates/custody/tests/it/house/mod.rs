@@ -12,6 +12,7 @@
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
     clippy::cast_possible_truncation,
+    clippy::needless_pass_by_value,
     reason = "tests; no test uses all of it"
 )]
 
@@ -19,7 +20,7 @@ mod chain;
 mod customers;
 mod everything;
 mod payouts;
-mod show;
+pub(crate) mod show;
 
 use std::{cell::RefCell, sync::LazyLock};
 
@@ -38,7 +39,6 @@ use primitives::{
 pub(crate) use chain::{outpoint_of, stranger};
 pub(crate) use customers::{Ask, Customer};
 pub(crate) use payouts::{assembly, signed};
-pub(crate) use show::{amount, outcome};
 
 /// An amount in satoshis.
 pub(crate) fn sats(sats: u64) -> Sats {

@@ -8,9 +8,9 @@ use primitives::{AccountId, BatchId, Outpoint, Sats};
 use super::House;
 
 /// `1.5 BTC` or `1234 sat`, whichever is easier to read.
-pub(crate) fn amount(value: Sats) -> String {
+fn amount(value: Sats) -> String {
     let sats = value.to_sat();
-    if sats >= 1_000_000 && sats % 1_000_000 == 0 {
+    if sats >= 1_000_000 && sats.is_multiple_of(1_000_000) {
         let text = format!("{}.{:02}", sats / 100_000_000, sats / 1_000_000 % 100);
         format!("{} BTC", text.trim_end_matches('0').trim_end_matches('.'))
     } else {

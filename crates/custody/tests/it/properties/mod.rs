@@ -73,7 +73,7 @@ proptest! {
         }
         let what_matters = |house: &House| {
             let coins: Vec<_> =
-                house.state.coins().iter().map(|(outpoint, coin)| (*outpoint, coin.clone())).collect();
+                house.state.coins().iter().map(|(outpoint, coin)| (*outpoint, *coin)).collect();
             let books: Vec<_> = house.state.ledger().accounts().collect();
             (coins, books)
         };

@@ -5,18 +5,19 @@ use crate::house::{Ask, House, btc, cents};
 
 const DAY: u64 = 86_400;
 
-fn idempotency(key: u8, fingerprint: u8) -> Option<Idempotency> {
-    Some(Idempotency { key: [key; 32], fingerprint: [fingerprint; 32] })
+fn idempotency(key: u8, fingerprint: u8) -> Idempotency {
+    Idempotency { key: [key; 32], fingerprint: [fingerprint; 32] }
 }
 
 #[test]
 fn asking_twice_with_an_idempotency_key_is_asking_once_for_thirty_five_days() {
     let mut house = House::new();
-    let open =
-        |key, fingerprint| Command::OpenAccount { idempotency: idempotency(key, fingerprint) };
+    let open = |key, fingerprint| Command::OpenAccount {
+        idempotency: Some(idempotency(key, fingerprint)),
+    };
     house.ok(open(1, 1));
     assert_eq!(house.ok(open(1, 1)), []);
-    assert_eq!(house.state.idempotent(idempotency(1, 1).as_ref()), Ok(Some(1)));
+    assert_eq!(house.state.idempotent(Some(&idempotency(1, 1))), Ok(Some(1)));
     assert_eq!(house.refused(open(1, 2)), "idempotency-key-reused");
     house.pass(35 * DAY);
     house.ok(open(2, 1));
@@ -24,8 +25,8 @@ fn asking_twice_with_an_idempotency_key_is_asking_once_for_thirty_five_days() {
     house.wait(1);
     house.ok(open(3, 1));
     // The first is forgotten now: the edge finds it in the table of older ones.
-    assert_eq!(house.state.idempotent(idempotency(1, 1).as_ref()), Ok(None));
-    assert_eq!(house.state.idempotent(idempotency(2, 1).as_ref()), Ok(Some(2)));
+    assert_eq!(house.state.idempotent(Some(&idempotency(1, 1))), Ok(None));
+    assert_eq!(house.state.idempotent(Some(&idempotency(2, 1))), Ok(Some(2)));
     assert_eq!(house.state.accounts(), 3);
 }
 
@@ -34,7 +35,7 @@ fn an_address_is_given_once_for_one_idempotency_key() {
     let mut house = House::new();
     let alice = house.a_customer("alice");
     let ask = |house: &House, fingerprint| Command::AssignAddress {
-        asked: house.signed(&alice.key, Scope::Read, idempotency(1, fingerprint)),
+        asked: house.signed(&alice.key, Scope::Read, Some(idempotency(1, fingerprint))),
     };
     let command = ask(&house, 1);
     house.ok(command);

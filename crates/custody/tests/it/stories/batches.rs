@@ -1,8 +1,10 @@
+use bitcoin::Psbt;
 use custody::{Command, incident::Stop, payout::Assembly, withdrawal::OperatorId};
 use expect_test::{Expect, expect};
 use primitives::{FeeRate, WithdrawalId};
+use signer_protocol::{EvidenceClass, PayoutIntent};
 
-use crate::house::{House, assembly, btc, cents, stranger};
+use crate::house::{Ask, House, assembly, btc, cents, descriptor, outpoint_of, stranger};
 
 fn check(house: &House, expected: &Expect) {
     expected.assert_eq(&house.show());
@@ -209,4 +211,101 @@ fn a_withdrawal_whose_pin_lives_is_paid_by_the_next_batch_which_spends_the_pin()
         incident: a batch can never confirm
     "#]],
     );
+}
+
+#[test]
+fn a_payout_that_the_signer_always_refuses_travels_alone_in_the_end() {
+    let mut house = House::with(|params| params.batch_outputs_max = 4);
+    let alice = house.a_customer("alice");
+    house.fund(&alice, btc(20));
+    let ids: Vec<_> = (0..4).map(|_| house.withdraw(&alice, cents(10))).collect();
+    house.pass(600);
+    let bad = ids[0];
+    let mut sizes = Vec::new();
+    for _ in 0..6 {
+        let batch = house.assemble();
+        let paid: Vec<_> = house.state.batch(batch).unwrap().payouts.clone();
+        sizes.push(paid.len());
+        if paid.iter().any(|payout| payout.withdrawal == bad) {
+            house.refuse(batch);
+            house.pass(60);
+        } else {
+            let paid = house.send(batch);
+            house.block(&[paid]);
+            house.blocks(2);
+        }
+        if states(&house, &ids[1..]).iter().all(|state| *state == "settled") {
+            break;
+        }
+    }
+    assert_eq!(states(&house, &ids), ["queued", "settled", "settled", "settled"]);
+    assert!(sizes.len() <= 6, "{sizes:?}");
+}
+
+#[test]
+fn the_signer_is_shown_every_input_the_change_and_the_evidence_of_each_payout() {
+    let mut house = House::new();
+    let alice = house.a_customer("alice");
+    let coin = house.fund(&alice, btc(2));
+    let signed = house.withdraw(&alice, cents(10));
+    let mut ask = Ask::of(&mut house, &alice, cents(20));
+    ask.signed_by = None;
+    let vouched = house.ask(&alice, &ask);
+    house.pass(600);
+    let batch = house.assemble();
+    let request = house.state.sign_request(batch, 3, &mut |_| panic!("taproot")).unwrap();
+    assert_eq!(
+        (request.shard, request.journal_seq),
+        (3, house.state.batch(batch).unwrap().built_seq)
+    );
+    // The entry that authorises the batch is the event that built it.
+    let (_, built) = &house.journal[request.journal_seq as usize - 1];
+    assert_eq!(built.name(), "BatchBuilt");
+    let psbt = Psbt::deserialize(&request.psbt).unwrap();
+    let spent = psbt.inputs[0].witness_utxo.as_ref().unwrap();
+    let address = house.state.address(0).unwrap();
+    assert_eq!(
+        (spent.value.to_sat(), spent.script_pubkey.to_bytes()),
+        (200_000_000, address.script.clone())
+    );
+    assert_eq!(house.state.batch(batch).unwrap().inputs, [coin]);
+    assert_eq!(psbt.inputs[0].tap_key_origins.len(), 1);
+    let change = house.state.batch(batch).unwrap().change.clone().unwrap();
+    assert_eq!(psbt.outputs[change.vout as usize].tap_key_origins.len(), 1);
+    for (id, class) in
+        [(signed, EvidenceClass::CustomerSigned), (vouched, EvidenceClass::ServerVouched)]
+    {
+        let evidence = request.evidence.iter().find(|it| it.withdrawal == id).unwrap();
+        let intent = PayoutIntent::parse(&evidence.intent).unwrap();
+        let output = &psbt.unsigned_tx.output[evidence.output as usize];
+        assert_eq!(output.script_pubkey.to_bytes(), intent.script);
+        assert_eq!(output.value.to_sat(), intent.amount.to_sat());
+        assert_eq!((intent.withdrawal_id().unwrap(), evidence.class.class()), (id, class));
+    }
+}
+
+#[test]
+fn coins_of_segwit_v0_are_proven_by_the_transactions_that_made_them() {
+    let mut house = House::with(|params| params.descriptor = descriptor().replace("tr(", "wpkh("));
+    let alice = house.a_customer("alice");
+    let payment = house.payment(&alice, btc(2));
+    house.block(std::slice::from_ref(&payment));
+    house.blocks(2);
+    house.withdraw(&alice, btc(1));
+    house.pass(600);
+    let batch = house.assemble();
+    let mut asked = Vec::new();
+    let mut previous = |outpoint: &primitives::Outpoint| {
+        asked.push(*outpoint);
+        Some(payment.clone())
+    };
+    let request = house.state.sign_request(batch, 0, &mut previous).unwrap();
+    let psbt = Psbt::deserialize(&request.psbt).unwrap();
+    assert_eq!(psbt.inputs[0].non_witness_utxo.as_ref(), Some(&payment));
+    assert_eq!(psbt.inputs[0].bip32_derivation.len(), 1);
+    assert_eq!(asked, [outpoint_of(&payment, 0)]);
+    // What was made up is found out before the signer is asked.
+    let wrong = Some(house.pay(&[]));
+    let refused = house.state.sign_request(batch, 0, &mut |_| wrong.clone());
+    assert_eq!(refused.unwrap_err().id(), "batch-altered");
 }

@@ -1,6 +1,6 @@
 //! `nothing-unaccounted`: every account of the books equals the objects that it stands for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use custody::{
     Custody, DepositState, WithdrawalState,
@@ -60,7 +60,8 @@ pub(crate) fn nothing_unaccounted(state: &Custody, observer: &Observer) -> Check
     }
     for (_, withdrawal) in state.withdrawals() {
         if let WithdrawalState::Settled { .. } = withdrawal.state {
-            own(withdrawal.account, -i128::from(withdrawal.total().to_sat()));
+            let paid = i128::from(withdrawal.total().to_sat());
+            own(withdrawal.account, paid.saturating_neg());
             add(&mut sums, house(FEE_INCOME), i128::from(withdrawal.fee.to_sat()));
         }
     }
@@ -71,7 +72,7 @@ pub(crate) fn nothing_unaccounted(state: &Custody, observer: &Observer) -> Check
 }
 
 fn payouts(state: &Custody, observer: &Observer, sums: &mut Sums) {
-    let mut explained: BTreeMap<Txid, ()> = BTreeMap::new();
+    let mut explained: BTreeSet<Txid> = BTreeSet::new();
     for (_, batch) in state.batches() {
         let (total, fee) = (i128::from(batch.total.to_sat()), i128::from(batch.fee.to_sat()));
         match batch.state {
@@ -84,10 +85,10 @@ fn payouts(state: &Custody, observer: &Observer, sums: &mut Sums) {
             | BatchState::Failed => continue,
         }
         add(sums, house(NETWORK_FEES), fee);
-        explained.insert(batch.txid, ());
+        explained.insert(batch.txid);
     }
     for (value, by) in observer.mirror.spent().values() {
-        if !explained.contains_key(&convert::txid(*by)) {
+        if !explained.contains(&convert::txid(*by)) {
             add(sums, house(UNEXPLAINED), i128::from(*value));
         }
     }

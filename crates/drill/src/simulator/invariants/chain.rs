@@ -21,7 +21,8 @@ pub(crate) fn coins_match_chain(state: &Custody, mirror: &Mirror) -> Check {
     if state.coins().len() == mirror.coins().len() {
         return Ok(());
     }
-    let missed = mirror.coins().iter().map(|(outpoint, value)| (convert::outpoint(outpoint), value));
+    let missed =
+        mirror.coins().iter().map(|(outpoint, value)| (convert::outpoint(outpoint), value));
     let missed = missed.into_iter().find(|(outpoint, _)| state.coins().get(outpoint).is_none());
     Err(Found::new(NAME, format!("the chain has {missed:?}, custody does not")))
 }

@@ -1,13 +1,13 @@
 //! `queued-gets-paid`: after quiet hours with honest blocks every withdrawal is paid or ended, or
 //! there is a reason that an operator can see.
 
-use custody::{Custody, Withdrawal, WithdrawalState, payout::BatchState};
+use custody::{Custody, Withdrawal, WithdrawalState};
 use primitives::{BatchId, Sats, Timestamp, WithdrawalId};
 use signer_protocol::EvidenceClass;
 
 use crate::simulator::{
     failure::{Check, Found},
-    installation::{UNLISTED, account, house},
+    installation::{CUSTOMERS, UNLISTED, customer_key, house, key_id},
     worker::held_back,
 };
 
@@ -55,8 +55,10 @@ fn account_reason(state: &Custody, withdrawal: &Withdrawal) -> Option<&'static s
 
 fn why_queued(state: &Custody, withdrawal: &Withdrawal) -> Option<&'static str> {
     let limits = &house().ok()?.settings.limits;
-    let listed = withdrawal.account != account(UNLISTED);
-    if withdrawal.signature.is_some() && !listed {
+    let listed = (1..=CUSTOMERS).filter(|customer| *customer != UNLISTED);
+    let listed = listed.map(|customer| key_id(customer_key(customer)));
+    if withdrawal.signature.is_some() && !listed.into_iter().any(|key| withdrawal.key == Some(key))
+    {
         return Some("the signer does not list the customer's key");
     }
     let class = match withdrawal.signature {
@@ -95,14 +97,6 @@ fn why_batched(state: &Custody, id: BatchId) -> Option<&'static str> {
     if held_back(state, batch).is_some() {
         return Some("its batch is held back");
     }
-    if batch.inputs.iter().any(|input| state.coins().get(input).is_none()) {
-        return Some("a coin of its batch is not in the chain");
-    }
-    match batch.state {
-        BatchState::Built | BatchState::Signed | BatchState::Broadcast => None,
-        BatchState::Confirmed { .. }
-        | BatchState::Final { .. }
-        | BatchState::Dissolved
-        | BatchState::Failed => None,
-    }
+    let gone = batch.inputs.iter().any(|input| state.coins().get(input).is_none());
+    gone.then_some("a coin of its batch is not in the chain")
 }

@@ -77,8 +77,9 @@ fn nothing_without_warrant(
     batch: &Batch,
     transaction: &Transaction,
 ) -> Check {
-    let wrong =
-        |what: String| Err(Found::new("nothing-without-warrant", format!("{id} is signed: {what}")));
+    let wrong = |what: String| {
+        Err(Found::new("nothing-without-warrant", format!("{id} is signed: {what}")))
+    };
     let mut named = BTreeSet::new();
     for (vout, output) in (0_u32..).zip(&transaction.output) {
         if let Some(change) = batch.change.as_ref().filter(|change| change.vout == vout) {

@@ -56,7 +56,9 @@ impl Pool {
             if !replace || orphaned {
                 return Err(Rejected::Conflict);
             }
-            family.iter().for_each(|id| self.remove(id));
+            for id in &family {
+                self.remove(id);
+            }
         }
         self.spenders.extend(tx.inputs().map(|input| (input, tx.id)));
         self.transactions.insert(tx.id, tx.clone());
@@ -70,19 +72,23 @@ impl Pool {
         }
         let in_the_way: BTreeSet<Txid> =
             tx.inputs().filter_map(|input| self.spenders.get(&input).copied()).collect();
-        self.with_descendants(in_the_way).iter().for_each(|id| self.remove(id));
+        for id in self.with_descendants(in_the_way) {
+            self.remove(&id);
+        }
     }
 
     /// Removes a transaction and what depends on it.
     pub(super) fn evict(&mut self, id: &Txid) {
-        self.with_descendants(BTreeSet::from([*id])).iter().for_each(|id| self.remove(id));
+        for id in self.with_descendants(BTreeSet::from([*id])) {
+            self.remove(&id);
+        }
     }
 
     fn remove(&mut self, id: &Txid) {
         if let Some(tx) = self.transactions.remove(id) {
-            tx.inputs().for_each(|input| {
+            for input in tx.inputs() {
                 self.spenders.remove(&input);
-            });
+            }
         }
     }
 

@@ -44,13 +44,14 @@ pub(in crate::edge) fn view_account(
     let account = state.account(id)?;
     let balance = |code| state.ledger().balance(books::of(id, code));
     let (available, held) = (balance(books::AVAILABLE), balance(books::HELD));
+    let claim = balance(books::CLAIM);
     Ok(AccountView {
         account: id.to_string(),
         available_sat: available.to_sat(),
         held_sat: held.to_sat(),
         total_sat: available.to_sat().saturating_add(held.to_sat()),
-        withdrawable_sat: available.saturating_sub(account.maturing).to_sat(),
-        claim_sat: balance(books::CLAIM).to_sat(),
+        withdrawable_sat: available.saturating_sub(claim).saturating_sub(account.maturing).to_sat(),
+        claim_sat: claim.to_sat(),
         frozen: account.frozen || account.adrift > 0,
         journal_seq: state.seq(),
     })

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use access::Scope;
 use axum::{
     Json,
-    extract::{Path, Request, State},
+    extract::{Request, State},
 };
 use custody::{Custody, Deposit};
 use primitives::{DepositId, Outpoint, Txid};
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::{ListQuery, account::own, blocking, cursor, time};
 use crate::edge::{
     Edge, Problem,
-    recognise::{BODY_MAX, Raw},
+    recognise::{BODY_MAX, PathText, Raw},
 };
 
 /// A deposit.
@@ -91,7 +91,7 @@ pub(in crate::edge) async fn list_deposits(
     responses((status = 200, body = DepositView), (status = "4XX", body = Problem)))]
 pub(in crate::edge) async fn read_deposit(
     State(edge): State<Arc<Edge>>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     request: Request,
 ) -> Result<Json<DepositView>, Problem> {
     let raw = Raw::read(request, BODY_MAX).await?;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use access::Scope;
 use axum::{
     Json,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::StatusCode,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::{ListQuery, account::own, address, blocking, cursor, time};
 use crate::edge::{
     Edge, Problem,
-    recognise::{BODY_MAX, Raw, parse_json},
+    recognise::{BODY_MAX, PathText, Raw, parse_json},
 };
 
 /// What a customer asks.
@@ -141,7 +141,7 @@ fn parse_request(body: &WithdrawalRequestBody, key: KeyId) -> Result<WithdrawalR
     responses((status = 200, body = WithdrawalView), (status = "4XX", body = Problem)))]
 pub(in crate::edge) async fn read_withdrawal(
     State(edge): State<Arc<Edge>>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     request: Request,
 ) -> Result<Json<WithdrawalView>, Problem> {
     let raw = Raw::read(request, BODY_MAX).await?;
@@ -172,7 +172,7 @@ pub(in crate::edge) fn parse_id(id: &str) -> Result<WithdrawalId, Problem> {
     responses((status = 200, body = WithdrawalView), (status = "4XX", body = Problem)))]
 pub(in crate::edge) async fn cancel_withdrawal(
     State(edge): State<Arc<Edge>>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     request: Request,
 ) -> Result<Json<WithdrawalView>, Problem> {
     let raw = Raw::read(request, BODY_MAX).await?;

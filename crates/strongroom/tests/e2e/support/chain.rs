@@ -21,7 +21,7 @@ fn decimal(value: &Value) -> u64 {
 
 /// Which keychain of the hot wallet.
 #[derive(Clone, Copy)]
-pub(crate) enum Keychain {
+enum Keychain {
     External,
     Internal,
 }
@@ -45,9 +45,9 @@ impl Stage {
         &self.house().dir
     }
 
-    /// An address of the hot wallet, derived by the node.
-    pub(crate) fn derive(&self, keychain: Keychain, index: u32) -> Address {
-        let descriptor = self.keychain(keychain);
+    /// A deposit address of the hot wallet, derived by the node.
+    pub(crate) fn derive(&self, index: u32) -> Address {
+        let descriptor = self.keychain(Keychain::External);
         let info: Value = self.node.call("getdescriptorinfo", json!([descriptor])).unwrap();
         let named = text(&info, "descriptor");
         let found: Vec<String> =

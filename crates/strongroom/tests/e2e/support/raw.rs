@@ -86,8 +86,9 @@ impl Stage {
         let signed = sign_request(key, &parts, times.created, times.expires, &nonce).unwrap();
         let mut headers: Vec<(String, String)> = vec![];
         headers.extend(lines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        headers
-            .extend(signed.into_headers().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        headers.extend(
+            signed.into_headers().into_iter().map(|(name, value)| (name.to_owned(), value)),
+        );
         let (method, target) = (asked.method, asked.target.to_owned());
         Raw { base, method, target, headers, body: asked.body.to_vec() }
     }

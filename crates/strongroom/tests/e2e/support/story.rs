@@ -1,8 +1,12 @@
 //! Steps that many stories have in common.
 
 use bitcoin::{Address, OutPoint, Transaction, Txid};
+use primitives::Seconds;
 use serde_json::Value;
-use strongroom::house::{Customer, wait_for};
+use strongroom::{
+    clock,
+    house::{Customer, wait_for},
+};
 
 use super::{Stage, chain::sats, number, text};
 
@@ -77,6 +81,21 @@ impl Stage {
         self.reaches(customer, id, "broadcast");
         self.node.mine(3).unwrap();
         self.reaches(customer, id, "settled")
+    }
+
+    /// Waits until a queued withdrawal's release window is over for as long as the payout worker
+    /// needs for many rounds: what has not left by then does not leave.
+    pub(crate) fn outwait(&self, customer: &Customer, id: &str) {
+        let seen = customer.client.get(&format!("/v1/withdrawals/{id}")).unwrap();
+        assert_eq!(seen["status"], "queued", "{seen:#}");
+        let releases_at = text(&seen, "releases_at");
+        wait_for("the release window to be over", || {
+            let deployment = self.anyone().get("/v1/deployment")?;
+            Ok((text(&deployment, "now") > releases_at).then_some(()))
+        })
+        .unwrap();
+        let rounds = clock::now().saturating_add(Seconds(1));
+        wait_for("ten rounds of the worker", || Ok((clock::now() > rounds).then_some(()))).unwrap();
     }
 
     /// Waits until `/readyz` gives a reason that contains `wanted`.
