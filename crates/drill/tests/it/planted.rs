@@ -1,5 +1,13 @@
 //! Every planted bug is found, or the simulator does not bite.
 
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
 use custody::planted::Bug;
 use drill::{Options, simulate};
 
@@ -10,19 +18,33 @@ const STEPS: u32 = 300;
 /// Runs after which a bug counts as not found.
 const SEEDS_MAX: u64 = 600;
 
+/// The number of runs that it took, and the invariant that was broken.
+fn find(bug: Bug) -> Option<(u64, &'static str)> {
+    let options = Options { bug: Some(bug), ..Options::default() };
+    (1..=SEEDS_MAX).find_map(|tried| {
+        let failure = simulate(first_seed().wrapping_add(tried), STEPS, &options).err()?;
+        Some((tried, failure.invariant))
+    })
+}
+
 #[test]
 fn the_simulator_finds_every_planted_bug() {
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let work = || {
+        while let Some(bug) = Bug::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let result = find(*bug);
+            found.lock().unwrap().insert(*bug, result);
+        }
+    };
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    // A bug is planted in one thread only.
+    std::thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
+    println!("{:<24} {:>5}  found by", "planted bug", "runs");
     let mut missed = Vec::new();
-    println!("{:<24} {:>5}  found by", "planted bug", "seeds");
-    for bug in Bug::ALL {
-        let options = Options { bug: Some(bug), ..Options::default() };
-        let found = (1..=SEEDS_MAX).find_map(|tried| {
-            let failure = simulate(first_seed().wrapping_add(tried), STEPS, &options).err()?;
-            Some((tried, failure))
-        });
+    for (bug, result) in found.into_inner().unwrap() {
         let name = format!("{bug:?}");
-        match found {
-            Some((seeds, failure)) => println!("{name:<24} {seeds:>5}  {}", failure.invariant),
+        match result {
+            Some((runs, invariant)) => println!("{name:<24} {runs:>5}  {invariant}"),
             None => missed.push(name),
         }
     }

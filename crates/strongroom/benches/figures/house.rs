@@ -58,6 +58,7 @@ impl House {
     pub fn build(dir: &Path, size: Size) -> Self {
         let mut past = Past::begin(dir);
         past.settle_in(size);
+        past.endow();
         past.end(true)
     }
 
@@ -92,7 +93,7 @@ impl Past {
         past
     }
 
-    /// Opens accounts, gives them addresses, keys and money.
+    /// Opens accounts, gives them addresses and keys.
     pub fn settle_in(&mut self, size: Size) {
         self.size = size;
         for number in 1..=size.accounts {
@@ -113,11 +114,11 @@ impl Past {
                 key: people::api_key(&people::customer_key(number), principal),
             });
         }
-        self.endow(size.accounts);
     }
 
     /// One large deposit to the first account, which shares it out.
-    fn endow(&mut self, accounts: u64) {
+    pub fn endow(&mut self) {
+        let accounts = self.size.accounts;
         let script = self.state.address(0).expect("it was assigned").script.clone();
         let value = (accounts + 1) * BALANCE;
         let deposit = transaction(&mut self.numbers, 1, vec![(script, value)]);

@@ -86,6 +86,7 @@ fn parts(lab: &Lab, house: &House) {
 fn history(lab: &Lab) -> House {
     let mut past = Past::begin(&lab.path("replay"));
     past.settle_in(Size::SMALL);
+    past.endow();
     for day in 0..DAYS {
         live(&mut past);
         if day.is_multiple_of(10) {

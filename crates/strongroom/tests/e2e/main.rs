@@ -10,7 +10,11 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::print_stdout,
+    clippy::as_conversions,
+    clippy::doc_markdown,
     clippy::disallowed_methods,
+    clippy::similar_names,
+    clippy::unused_self,
     missing_docs,
     reason = "tests say by panicking what did not hold"
 )]
