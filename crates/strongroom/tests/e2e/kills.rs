@@ -107,7 +107,7 @@ impl Siege {
         }
     }
 
-    /// Starts what was killed, the server first half of the time: it waits for its signer.
+    /// Starts what was killed.
     fn revive(&mut self) {
         if self.stage.signer.is_none() {
             self.stage.start_signer().unwrap();
@@ -129,7 +129,6 @@ impl Siege {
 
     /// Mines until every payment is settled, and counts what the chain paid.
     fn finish(self) {
-        self.stage.wait_until_ready().unwrap();
         let ids = self.asked.iter().map(|asked| withdrawal_id(&asked.ask).unwrap().to_string());
         let mut open: BTreeSet<String> = ids.collect();
         let settled = wait_for("every withdrawal to be settled", || {
@@ -142,6 +141,7 @@ impl Siege {
             let states: Vec<_> = open.iter().map(|id| self.status(id)).collect();
             panic!("{error:#}: {states:#?}; {:?}", self.stage.monitor().get("/readyz"))
         });
+        self.stage.wait_until_ready().unwrap();
         let paid = self.stage.paid_by_script();
         let mut sum = 0;
         for Asked { ask, .. } in &self.asked {
