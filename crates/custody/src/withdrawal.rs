@@ -7,6 +7,8 @@
 //!    `-refuse-> Refused (hold voided)            customer, until Batched: Cancelled (hold voided)
 //! Batched -> Queued (signer refused)   Confirmed -> Broadcast (reorg)
 //! Signed | Broadcast -> Failed (its pin was finally spent elsewhere; hold voided)
+//! Queued again after its batch failed -> Failed (likewise; its pin is kept for it while its
+//! intent lives, and spent by the next batch after that)
 //! ```
 //!
 //! `Requested` lasts no longer than one decision: the event that records the request carries the

@@ -151,31 +151,31 @@ fn what_can_happen_to_a_deposit_in_the_mempool_or_gone() {
     check(
         &["detected", "orphaned", "impossible"],
         &expect![[r#"
-        detected
-          the mempool shows it: nothing
-          the mempool forgets it: TransactionForgotten -> orphaned
-          a block carries it: nothing -> confirming
-          a block without it: nothing
-          six blocks without it: nothing
-          a block makes it impossible: nothing -> impossible
-          the newest block is taken back: -
-        orphaned
-          the mempool shows it: TransactionSeen -> detected
-          the mempool forgets it: nothing
-          a block carries it: nothing -> confirming
-          a block without it: nothing
-          six blocks without it: nothing
-          a block makes it impossible: nothing -> impossible
-          the newest block is taken back: -
-        impossible
-          the mempool shows it: nothing
-          the mempool forgets it: nothing
-          a block carries it: -
-          a block without it: nothing
-          six blocks without it: nothing
-          a block makes it impossible: -
-          the newest block is taken back: nothing -> orphaned
-    "#]],
+            detected
+              the mempool shows it: nothing
+              the mempool forgets it: TransactionForgotten -> orphaned
+              a block carries it: nothing -> confirming
+              a block without it: nothing
+              six blocks without it: nothing
+              a block makes it impossible: nothing -> impossible
+              the newest block is taken back: -
+            orphaned
+              the mempool shows it: TransactionSeen -> detected
+              the mempool forgets it: nothing
+              a block carries it: nothing -> confirming
+              a block without it: nothing
+              six blocks without it: nothing
+              a block makes it impossible: nothing -> impossible
+              the newest block is taken back: -
+            impossible
+              the mempool shows it: nothing
+              the mempool forgets it: nothing
+              a block carries it: -
+              a block without it: nothing
+              six blocks without it: nothing
+              a block makes it impossible: -
+              the newest block is taken back: nothing -> orphaned
+        "#]],
     );
 }
 
@@ -184,39 +184,39 @@ fn what_can_happen_to_a_deposit_in_the_chain() {
     check(
         &["confirming", "credited", "matured", "suspense"],
         &expect![[r#"
-        confirming
-          the mempool shows it: nothing
-          the mempool forgets it: nothing
-          a block carries it: -
-          a block without it: DepositCredited -> credited
-          six blocks without it: DepositCredited, DepositMatured -> matured
-          a block makes it impossible: -
-          the newest block is taken back: nothing -> detected
-        credited
-          the mempool shows it: nothing
-          the mempool forgets it: nothing
-          a block carries it: -
-          a block without it: DepositMatured -> matured
-          six blocks without it: DepositMatured -> matured
-          a block makes it impossible: -
-          the newest block is taken back: nothing
-        matured
-          the mempool shows it: nothing
-          the mempool forgets it: nothing
-          a block carries it: -
-          a block without it: nothing
-          six blocks without it: nothing
-          a block makes it impossible: -
-          the newest block is taken back: nothing
-        suspense
-          the mempool shows it: nothing
-          the mempool forgets it: nothing
-          a block carries it: -
-          a block without it: nothing
-          six blocks without it: nothing
-          a block makes it impossible: -
-          the newest block is taken back: nothing -> detected
-    "#]],
+            confirming
+              the mempool shows it: nothing
+              the mempool forgets it: nothing
+              a block carries it: -
+              a block without it: DepositCredited -> credited
+              six blocks without it: DepositCredited, DepositMatured -> matured
+              a block makes it impossible: -
+              the newest block is taken back: nothing -> detected
+            credited
+              the mempool shows it: nothing
+              the mempool forgets it: nothing
+              a block carries it: -
+              a block without it: DepositMatured -> matured
+              six blocks without it: DepositMatured -> matured
+              a block makes it impossible: -
+              the newest block is taken back: nothing
+            matured
+              the mempool shows it: nothing
+              the mempool forgets it: nothing
+              a block carries it: -
+              a block without it: nothing
+              six blocks without it: nothing
+              a block makes it impossible: -
+              the newest block is taken back: nothing
+            suspense
+              the mempool shows it: nothing
+              the mempool forgets it: nothing
+              a block carries it: -
+              a block without it: nothing
+              six blocks without it: nothing
+              a block makes it impossible: -
+              the newest block is taken back: nothing -> detected
+        "#]],
     );
 }
 
@@ -225,15 +225,15 @@ fn what_can_happen_to_a_deposit_adrift() {
     check(
         &["adrift"],
         &expect![[r#"
-        adrift
-          the mempool shows it: nothing
-          the mempool forgets it: nothing
-          a block carries it: nothing -> credited
-          a block without it: nothing
-          six blocks without it: DepositReversed, IncidentOpened, AccountFrozen -> orphaned
-          a block makes it impossible: DepositReversed, IncidentOpened, AccountFrozen -> impossible
-          the newest block is taken back: -
-    "#]],
+            adrift
+              the mempool shows it: nothing
+              the mempool forgets it: nothing
+              a block carries it: nothing -> credited
+              a block without it: nothing
+              six blocks without it: DepositReversed, IncidentOpened, AccountFrozen -> orphaned
+              a block makes it impossible: DepositReversed, IncidentOpened, AccountFrozen -> impossible
+              the newest block is taken back: -
+        "#]],
     );
     assert_eq!(STATES.map(|state| Scene::of(state).state()), STATES);
 }

@@ -156,40 +156,40 @@ fn what_can_happen_to_a_batch_that_is_in_no_block() {
     check(
         &STATES[..3],
         &expect![[r#"
-        built
-          ask the signer: a request
-          signer signs: BatchSigned -> signed
-          signer alters: refused: batch-altered
-          signer refuses: BatchRefused -> dissolved
-          signer is halted: refused: batch-may-be-signed
-          node takes: refused: batch-state
-          block carries it: BatchSigned, BlockConnected -> confirmed
-          three blocks without it: nothing
-          three blocks after a theft of its coin: ReleasesStopped, IncidentOpened, BatchFailed, IncidentOpened -> failed
-          its block is taken back: -
-        signed
-          ask the signer: refused: batch-state
-          signer signs: nothing
-          signer alters: refused: batch-altered
-          signer refuses: refused: batch-state
-          signer is halted: refused: batch-state
-          node takes: BatchBroadcast -> broadcast
-          block carries it: BlockConnected -> confirmed
-          three blocks without it: nothing
-          three blocks after a theft of its coin: ReleasesStopped, IncidentOpened, BatchFailed, IncidentOpened -> failed
-          its block is taken back: -
-        broadcast
-          ask the signer: refused: batch-state
-          signer signs: nothing
-          signer alters: refused: batch-altered
-          signer refuses: refused: batch-state
-          signer is halted: refused: batch-state
-          node takes: nothing
-          block carries it: BlockConnected -> confirmed
-          three blocks without it: nothing
-          three blocks after a theft of its coin: ReleasesStopped, IncidentOpened, BatchFailed, IncidentOpened -> failed
-          its block is taken back: -
-    "#]],
+            built
+              ask the signer: a request
+              signer signs: BatchSigned -> signed
+              signer alters: refused: batch-altered
+              signer refuses: BatchRefused -> dissolved
+              signer is halted: refused: batch-may-be-signed
+              node takes: refused: batch-state
+              block carries it: BatchSigned, BlockConnected -> confirmed
+              three blocks without it: nothing
+              three blocks after a theft of its coin: ReleasesStopped, IncidentOpened, BatchFailed, IncidentOpened -> failed
+              its block is taken back: -
+            signed
+              ask the signer: refused: batch-state
+              signer signs: nothing
+              signer alters: refused: batch-altered
+              signer refuses: refused: batch-state
+              signer is halted: refused: batch-state
+              node takes: BatchBroadcast -> broadcast
+              block carries it: BlockConnected -> confirmed
+              three blocks without it: nothing
+              three blocks after a theft of its coin: ReleasesStopped, IncidentOpened, BatchFailed, IncidentOpened -> failed
+              its block is taken back: -
+            broadcast
+              ask the signer: refused: batch-state
+              signer signs: nothing
+              signer alters: refused: batch-altered
+              signer refuses: refused: batch-state
+              signer is halted: refused: batch-state
+              node takes: nothing
+              block carries it: BlockConnected -> confirmed
+              three blocks without it: nothing
+              three blocks after a theft of its coin: ReleasesStopped, IncidentOpened, BatchFailed, IncidentOpened -> failed
+              its block is taken back: -
+        "#]],
     );
 }
 
@@ -198,29 +198,29 @@ fn what_can_happen_to_a_batch_in_a_block() {
     check(
         &STATES[3..5],
         &expect![[r#"
-        confirmed
-          ask the signer: refused: batch-state
-          signer signs: nothing
-          signer alters: refused: batch-altered
-          signer refuses: refused: batch-state
-          signer is halted: refused: batch-state
-          node takes: nothing
-          block carries it: -
-          three blocks without it: BatchSettled -> final
-          three blocks after a theft of its coin: -
-          its block is taken back: BlockDisconnected -> broadcast
-        final
-          ask the signer: refused: batch-state
-          signer signs: nothing
-          signer alters: refused: batch-altered
-          signer refuses: refused: batch-state
-          signer is halted: refused: batch-state
-          node takes: nothing
-          block carries it: -
-          three blocks without it: nothing
-          three blocks after a theft of its coin: -
-          its block is taken back: BlockDisconnected -> broadcast
-    "#]],
+            confirmed
+              ask the signer: refused: batch-state
+              signer signs: nothing
+              signer alters: refused: batch-altered
+              signer refuses: refused: batch-state
+              signer is halted: refused: batch-state
+              node takes: nothing
+              block carries it: -
+              three blocks without it: BatchSettled -> final
+              three blocks after a theft of its coin: -
+              its block is taken back: BlockDisconnected -> broadcast
+            final
+              ask the signer: refused: batch-state
+              signer signs: nothing
+              signer alters: refused: batch-altered
+              signer refuses: refused: batch-state
+              signer is halted: refused: batch-state
+              node takes: nothing
+              block carries it: -
+              three blocks without it: nothing
+              three blocks after a theft of its coin: -
+              its block is taken back: BlockDisconnected -> broadcast
+        "#]],
     );
 }
 
@@ -229,29 +229,29 @@ fn what_can_happen_to_a_batch_that_was_given_up() {
     check(
         &STATES[5..],
         &expect![[r#"
-        dissolved
-          ask the signer: refused: batch-state
-          signer signs: refused: batch-state
-          signer alters: refused: batch-altered
-          signer refuses: refused: batch-state
-          signer is halted: refused: batch-state
-          node takes: refused: batch-state
-          block carries it: BlockConnected, ReleasesStopped, IncidentOpened
-          three blocks without it: nothing
-          three blocks after a theft of its coin: ReleasesStopped, IncidentOpened
-          its block is taken back: -
-        failed
-          ask the signer: refused: batch-state
-          signer signs: refused: batch-state
-          signer alters: refused: batch-altered
-          signer refuses: refused: batch-state
-          signer is halted: refused: batch-state
-          node takes: refused: batch-state
-          block carries it: -
-          three blocks without it: nothing
-          three blocks after a theft of its coin: -
-          its block is taken back: -
-    "#]],
+            dissolved
+              ask the signer: refused: batch-state
+              signer signs: refused: batch-state
+              signer alters: refused: batch-altered
+              signer refuses: refused: batch-state
+              signer is halted: refused: batch-state
+              node takes: refused: batch-state
+              block carries it: BlockConnected, ReleasesStopped, IncidentOpened
+              three blocks without it: nothing
+              three blocks after a theft of its coin: ReleasesStopped, IncidentOpened
+              its block is taken back: -
+            failed
+              ask the signer: refused: batch-state
+              signer signs: refused: batch-state
+              signer alters: refused: batch-altered
+              signer refuses: refused: batch-state
+              signer is halted: refused: batch-state
+              node takes: refused: batch-state
+              block carries it: -
+              three blocks without it: nothing
+              three blocks after a theft of its coin: -
+              its block is taken back: -
+        "#]],
     );
 }
 

@@ -250,51 +250,51 @@ fn what_every_command_does_to_a_withdrawal_in_a_batch() {
     check(
         &STATES[4..8],
         &expect![[r#"
-        batched
-          ask again: nothing
-          cancel: refused: withdrawal-state
-          approve: refused: withdrawal-state
-          deny: refused: withdrawal-state
-          3 h later: nothing
-          24 h later: nothing
-          assemble: refused: batch-under-way
-          signer signs: BatchSigned -> signed
-          signer refuses: BatchRefused -> queued
-          node takes: refused: batch-state
-        signed
-          ask again: nothing
-          cancel: refused: withdrawal-state
-          approve: refused: withdrawal-state
-          deny: refused: withdrawal-state
-          3 h later: nothing
-          24 h later: nothing
-          assemble: refused: nothing-to-pay
-          signer signs: nothing
-          signer refuses: refused: batch-state
-          node takes: BatchBroadcast -> broadcast
-        broadcast
-          ask again: nothing
-          cancel: refused: withdrawal-state
-          approve: refused: withdrawal-state
-          deny: refused: withdrawal-state
-          3 h later: nothing
-          24 h later: nothing
-          assemble: refused: nothing-to-pay
-          signer signs: nothing
-          signer refuses: refused: batch-state
-          node takes: nothing
-        confirmed
-          ask again: nothing
-          cancel: refused: withdrawal-state
-          approve: refused: withdrawal-state
-          deny: refused: withdrawal-state
-          3 h later: nothing
-          24 h later: nothing
-          assemble: refused: nothing-to-pay
-          signer signs: nothing
-          signer refuses: refused: batch-state
-          node takes: nothing
-    "#]],
+            batched
+              ask again: nothing
+              cancel: refused: withdrawal-state
+              approve: refused: withdrawal-state
+              deny: refused: withdrawal-state
+              3 h later: nothing
+              24 h later: nothing
+              assemble: refused: batch-under-way
+              signer signs: BatchSigned -> signed
+              signer refuses: BatchRefused -> queued
+              node takes: refused: batch-state
+            signed
+              ask again: nothing
+              cancel: refused: withdrawal-state
+              approve: refused: withdrawal-state
+              deny: refused: withdrawal-state
+              3 h later: nothing
+              24 h later: nothing
+              assemble: refused: nothing-to-pay
+              signer signs: nothing
+              signer refuses: refused: batch-state
+              node takes: BatchBroadcast -> broadcast
+            broadcast
+              ask again: nothing
+              cancel: refused: withdrawal-state
+              approve: refused: withdrawal-state
+              deny: refused: withdrawal-state
+              3 h later: nothing
+              24 h later: nothing
+              assemble: refused: nothing-to-pay
+              signer signs: nothing
+              signer refuses: refused: batch-state
+              node takes: nothing
+            confirmed
+              ask again: nothing
+              cancel: refused: withdrawal-state
+              approve: refused: withdrawal-state
+              deny: refused: withdrawal-state
+              3 h later: nothing
+              24 h later: nothing
+              assemble: refused: nothing-to-pay
+              signer signs: nothing
+              signer refuses: refused: batch-state
+              node takes: nothing
+        "#]],
     );
 }
 
@@ -303,62 +303,62 @@ fn what_every_command_does_to_a_withdrawal_that_has_ended() {
     check(
         &STATES[8..],
         &expect![[r#"
-        settled
-          ask again: nothing
-          cancel: refused: withdrawal-state
-          approve: refused: withdrawal-state
-          deny: refused: withdrawal-state
-          3 h later: nothing
-          24 h later: nothing
-          assemble: refused: nothing-to-pay
-          signer signs: nothing
-          signer refuses: refused: batch-state
-          node takes: nothing
-        refused
-          ask again: nothing
-          cancel: refused: withdrawal-state
-          approve: refused: withdrawal-state
-          deny: refused: withdrawal-state
-          3 h later: nothing
-          24 h later: nothing
-          assemble: refused: nothing-to-pay
-          signer signs: -
-          signer refuses: -
-          node takes: -
-        rejected
-          ask again: nothing
-          cancel: refused: withdrawal-state
-          approve: refused: withdrawal-state
-          deny: refused: withdrawal-state
-          3 h later: nothing
-          24 h later: nothing
-          assemble: refused: nothing-to-pay
-          signer signs: -
-          signer refuses: -
-          node takes: -
-        cancelled
-          ask again: nothing
-          cancel: nothing
-          approve: refused: withdrawal-state
-          deny: refused: withdrawal-state
-          3 h later: nothing
-          24 h later: nothing
-          assemble: refused: nothing-to-pay
-          signer signs: -
-          signer refuses: -
-          node takes: -
-        failed
-          ask again: nothing
-          cancel: refused: withdrawal-state
-          approve: refused: withdrawal-state
-          deny: refused: withdrawal-state
-          3 h later: nothing
-          24 h later: nothing
-          assemble: refused: nothing-to-pay
-          signer signs: -
-          signer refuses: refused: batch-state
-          node takes: refused: batch-state
-    "#]],
+            settled
+              ask again: nothing
+              cancel: refused: withdrawal-state
+              approve: refused: withdrawal-state
+              deny: refused: withdrawal-state
+              3 h later: nothing
+              24 h later: nothing
+              assemble: refused: nothing-to-pay
+              signer signs: nothing
+              signer refuses: refused: batch-state
+              node takes: nothing
+            refused
+              ask again: nothing
+              cancel: refused: withdrawal-state
+              approve: refused: withdrawal-state
+              deny: refused: withdrawal-state
+              3 h later: nothing
+              24 h later: nothing
+              assemble: refused: nothing-to-pay
+              signer signs: -
+              signer refuses: -
+              node takes: -
+            rejected
+              ask again: nothing
+              cancel: refused: withdrawal-state
+              approve: refused: withdrawal-state
+              deny: refused: withdrawal-state
+              3 h later: nothing
+              24 h later: nothing
+              assemble: refused: nothing-to-pay
+              signer signs: -
+              signer refuses: -
+              node takes: -
+            cancelled
+              ask again: nothing
+              cancel: nothing
+              approve: refused: withdrawal-state
+              deny: refused: withdrawal-state
+              3 h later: nothing
+              24 h later: nothing
+              assemble: refused: nothing-to-pay
+              signer signs: -
+              signer refuses: -
+              node takes: -
+            failed
+              ask again: nothing
+              cancel: refused: withdrawal-state
+              approve: refused: withdrawal-state
+              deny: refused: withdrawal-state
+              3 h later: nothing
+              24 h later: nothing
+              assemble: refused: nothing-to-pay
+              signer signs: -
+              signer refuses: refused: batch-state
+              node takes: refused: batch-state
+        "#]],
     );
 }
 

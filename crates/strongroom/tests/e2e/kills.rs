@@ -171,7 +171,8 @@ const STEPS: [&str; 5] = ["queued", "batched", "signed", "broadcast", "confirmed
 
 #[test]
 fn a_withdrawal_is_paid_once_whoever_is_killed_at_whichever_step() {
-    let mut siege = Siege::new(10);
+    // A coin for each payment: without a block no change can be spent again.
+    let mut siege = Siege::new(16);
     for victim in [Victim::Server, Victim::Signer, Victim::Both] {
         for step in STEPS {
             let id = siege.ask(10_000_000);
@@ -197,7 +198,7 @@ fn a_withdrawal_is_paid_once_whoever_is_killed_at_whichever_step() {
 fn every_withdrawal_is_paid_once_through_fifty_random_kills() {
     let mut dice = Dice::from_environment();
     let kills = std::env::var("STRONGROOM_KILLS").map_or(50, |kills| kills.parse().unwrap());
-    let mut siege = Siege::new(8);
+    let mut siege = Siege::new(16);
     for kill in 0..kills {
         for _ in 0..dice.below(2) {
             siege.ask(1_000_000 + kill);

@@ -102,15 +102,15 @@ fn one_batch_at_a_time_waits_for_the_signer() {
     check(
         &house,
         &expect![[r#"
-        alice: 199998000 sat available, 200002000 sat held
-        deposit 1: 2 BTC of alice credited after 2, matured
-        deposit 2: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC signed
-        withdrawal 2: 1 BTC batched
-        batch 1: 1 BTC signed, network fee 568 sat
-        batch 2: 1 BTC built, network fee 568 sat
-        books: at-rest 2 BTC, outgoing 2 BTC
-    "#]],
+            alice: 199998000 sat available, 200002000 sat held
+            deposit 1: 2 BTC of alice credited after 2, matured
+            deposit 2: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC signed
+            withdrawal 2: 1 BTC batched
+            batch 1: 1 BTC signed, network fee 568 sat
+            batch 2: 1 BTC built, network fee 568 sat
+            books: at-rest 2 BTC, outgoing 2 BTC
+        "#]],
     );
 }
 
@@ -134,34 +134,34 @@ fn a_withdrawal_whose_pin_was_finally_spent_elsewhere_fails_and_its_money_is_fre
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available, 290001000 sat held
-        bob: 1 BTC available
-        deposit 1: 2 BTC of alice credited after 2, matured
-        deposit 2: 1.9 BTC of alice credited after 2, matured
-        deposit 3: 1 BTC of bob credited after 2, matured
-        withdrawal 1: 2.9 BTC broadcast
-        batch 1: 2.9 BTC broadcast, network fee 798 sat
-        books: at-rest 1 BTC, outgoing 1.9 BTC, unexplained 2 BTC
-        stopped: unexplained-spend
-        incident: unexplained spend of 2 BTC
-    "#]],
+            alice: 99999000 sat available, 290001000 sat held
+            bob: 1 BTC available
+            deposit 1: 2 BTC of alice credited after 2, matured
+            deposit 2: 1.9 BTC of alice credited after 2, matured
+            deposit 3: 1 BTC of bob credited after 2, matured
+            withdrawal 1: 2.9 BTC broadcast
+            batch 1: 2.9 BTC broadcast, network fee 798 sat
+            books: at-rest 1 BTC, outgoing 1.9 BTC, unexplained 2 BTC
+            stopped: unexplained-spend
+            incident: unexplained spend of 2 BTC
+        "#]],
     );
     house.block(&[]);
     check(
         &house,
         &expect![[r#"
-        alice: 3.9 BTC available
-        bob: 1 BTC available
-        deposit 1: 2 BTC of alice credited after 2, matured
-        deposit 2: 1.9 BTC of alice credited after 2, matured
-        deposit 3: 1 BTC of bob credited after 2, matured
-        withdrawal 1: 2.9 BTC failed
-        batch 1: 2.9 BTC failed, network fee 798 sat
-        books: at-rest 2.9 BTC, unexplained 2 BTC
-        stopped: unexplained-spend
-        incident: unexplained spend of 2 BTC
-        incident: a batch can never confirm
-    "#]],
+            alice: 3.9 BTC available
+            bob: 1 BTC available
+            deposit 1: 2 BTC of alice credited after 2, matured
+            deposit 2: 1.9 BTC of alice credited after 2, matured
+            deposit 3: 1 BTC of bob credited after 2, matured
+            withdrawal 1: 2.9 BTC failed
+            batch 1: 2.9 BTC failed, network fee 798 sat
+            books: at-rest 2.9 BTC, unexplained 2 BTC
+            stopped: unexplained-spend
+            incident: unexplained spend of 2 BTC
+            incident: a batch can never confirm
+        "#]],
     );
 }
 
@@ -174,18 +174,18 @@ fn a_withdrawal_whose_pin_lives_is_paid_by_the_next_batch_which_spends_the_pin()
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available, 290001000 sat held
-        bob: 1 BTC available
-        deposit 1: 2 BTC of alice credited after 2, matured
-        deposit 2: 1.9 BTC of alice credited after 2, matured
-        deposit 3: 1 BTC of bob credited after 2, matured
-        withdrawal 1: 2.9 BTC queued
-        batch 1: 2.9 BTC failed, network fee 798 sat
-        books: at-rest 3 BTC, unexplained 1.9 BTC
-        stopped: unexplained-spend
-        incident: unexplained spend of 1.9 BTC
-        incident: a batch can never confirm
-    "#]],
+            alice: 99999000 sat available, 290001000 sat held
+            bob: 1 BTC available
+            deposit 1: 2 BTC of alice credited after 2, matured
+            deposit 2: 1.9 BTC of alice credited after 2, matured
+            deposit 3: 1 BTC of bob credited after 2, matured
+            withdrawal 1: 2.9 BTC queued
+            batch 1: 2.9 BTC failed, network fee 798 sat
+            books: at-rest 3 BTC, unexplained 1.9 BTC
+            stopped: unexplained-spend
+            incident: unexplained spend of 1.9 BTC
+            incident: a batch can never confirm
+        "#]],
     );
     house.pass(60);
     assert_eq!(house.refused(Command::AssembleBatch { assembly: assembly() }), "releases-stopped");
@@ -198,18 +198,18 @@ fn a_withdrawal_whose_pin_lives_is_paid_by_the_next_batch_which_spends_the_pin()
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available
-        bob: 1 BTC available
-        deposit 1: 2 BTC of alice credited after 2, matured
-        deposit 2: 1.9 BTC of alice credited after 2, matured
-        deposit 3: 1 BTC of bob credited after 2, matured
-        withdrawal 1: 2.9 BTC settled
-        batch 1: 2.9 BTC failed, network fee 798 sat
-        batch 2: 2.9 BTC final, network fee 798 sat
-        books: at-rest 9999202 sat, network-fees 798 sat, unexplained 1.9 BTC, fee-income 750 sat, protection-fund 250 sat
-        incident: unexplained spend of 1.9 BTC
-        incident: a batch can never confirm
-    "#]],
+            alice: 99999000 sat available
+            bob: 1 BTC available
+            deposit 1: 2 BTC of alice credited after 2, matured
+            deposit 2: 1.9 BTC of alice credited after 2, matured
+            deposit 3: 1 BTC of bob credited after 2, matured
+            withdrawal 1: 2.9 BTC settled
+            batch 1: 2.9 BTC failed, network fee 798 sat
+            batch 2: 2.9 BTC final, network fee 798 sat
+            books: at-rest 9999202 sat, network-fees 798 sat, unexplained 1.9 BTC, fee-income 750 sat, protection-fund 250 sat
+            incident: unexplained spend of 1.9 BTC
+            incident: a batch can never confirm
+        "#]],
     );
 }
 

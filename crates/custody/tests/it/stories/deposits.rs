@@ -46,28 +46,28 @@ fn a_deposit_is_shown_then_confirms_then_is_credited_then_may_be_withdrawn() {
     check(
         &house,
         &expect![[r#"
-        alice: 0 sat available, 1 BTC in suspense
-        deposit 1: 1 BTC of alice confirming
-        books: incoming 1 BTC
-    "#]],
+            alice: 0 sat available, 1 BTC in suspense
+            deposit 1: 1 BTC of alice confirming
+            books: incoming 1 BTC
+        "#]],
     );
     house.block(&[]);
     check(
         &house,
         &expect![[r#"
-        alice: 1 BTC available, 1 BTC maturing
-        deposit 1: 1 BTC of alice credited after 2
-        books: at-rest 1 BTC
-    "#]],
+            alice: 1 BTC available, 1 BTC maturing
+            deposit 1: 1 BTC of alice credited after 2
+            books: at-rest 1 BTC
+        "#]],
     );
     house.block(&[]);
     check(
         &house,
         &expect![[r#"
-        alice: 1 BTC available
-        deposit 1: 1 BTC of alice credited after 2, matured
-        books: at-rest 1 BTC
-    "#]],
+            alice: 1 BTC available
+            deposit 1: 1 BTC of alice credited after 2, matured
+            books: at-rest 1 BTC
+        "#]],
     );
 }
 
@@ -82,10 +82,10 @@ fn a_deposit_is_credited_once_though_a_reorg_of_three_blocks_carries_it_again() 
     check(
         &house,
         &expect![[r#"
-        alice: 1 BTC available, 1 adrift
-        deposit 1: 1 BTC of alice adrift
-        books: adrift 1 BTC
-    "#]],
+            alice: 1 BTC available, 1 adrift
+            deposit 1: 1 BTC of alice adrift
+            books: adrift 1 BTC
+        "#]],
     );
     // It comes back in another block.
     house.blocks(2);
@@ -102,10 +102,10 @@ fn a_deposit_is_credited_once_though_a_reorg_of_three_blocks_carries_it_again() 
     check(
         &house,
         &expect![[r#"
-        alice: 1 BTC available
-        deposit 1: 1 BTC of alice credited after 2, matured
-        books: at-rest 1 BTC
-    "#]],
+            alice: 1 BTC available
+            deposit 1: 1 BTC of alice credited after 2, matured
+            books: at-rest 1 BTC
+        "#]],
     );
     let credits = house.journal.iter().filter(|(_, event)| event.name() == "DepositCredited");
     assert_eq!(credits.count(), 1);
@@ -127,73 +127,73 @@ fn a_double_spend_takes_the_available_then_open_withdrawals_then_makes_a_claim()
     check(
         &house,
         &expect![[r#"
-        alice: 49998000 sat available, 70002000 sat held
-        bob: 5.8 BTC available
-        deposit 1: 5 BTC of bob credited after 2, matured
-        deposit 2: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 0.4 BTC queued
-        withdrawal 2: 0.3 BTC queued
-        books: at-rest 7 BTC
-    "#]],
+            alice: 49998000 sat available, 70002000 sat held
+            bob: 5.8 BTC available
+            deposit 1: 5 BTC of bob credited after 2, matured
+            deposit 2: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 0.4 BTC queued
+            withdrawal 2: 0.3 BTC queued
+            books: at-rest 7 BTC
+        "#]],
     );
     house.rewind(3);
     check(
         &house,
         &expect![[r#"
-        alice: 49998000 sat available, 70002000 sat held, 1 adrift
-        bob: 5.8 BTC available
-        deposit 1: 5 BTC of bob credited after 2, matured
-        deposit 2: 2 BTC of alice adrift
-        withdrawal 1: 0.4 BTC queued
-        withdrawal 2: 0.3 BTC queued
-        books: at-rest 5 BTC, adrift 2 BTC
-    "#]],
+            alice: 49998000 sat available, 70002000 sat held, 1 adrift
+            bob: 5.8 BTC available
+            deposit 1: 5 BTC of bob credited after 2, matured
+            deposit 2: 2 BTC of alice adrift
+            withdrawal 1: 0.4 BTC queued
+            withdrawal 2: 0.3 BTC queued
+            books: at-rest 5 BTC, adrift 2 BTC
+        "#]],
     );
     house.block(&[House::instead_of(&payment, &[(stranger(66), btc(2))])]);
     check(
         &house,
         &expect![[r#"
-        alice: 0 sat available, 0.8 BTC owed to us, frozen
-        bob: 5.8 BTC available
-        deposit 1: 5 BTC of bob credited after 2, matured
-        deposit 2: 2 BTC of alice orphaned, impossible
-        withdrawal 1: 0.4 BTC cancelled
-        withdrawal 2: 0.3 BTC cancelled
-        books: at-rest 5 BTC
-        incident: deposit of 2 BTC reversed, claim 0.8 BTC
-    "#]],
+            alice: 0 sat available, 0.8 BTC owed to us, frozen
+            bob: 5.8 BTC available
+            deposit 1: 5 BTC of bob credited after 2, matured
+            deposit 2: 2 BTC of alice orphaned, impossible
+            withdrawal 1: 0.4 BTC cancelled
+            withdrawal 2: 0.3 BTC cancelled
+            books: at-rest 5 BTC
+            incident: deposit of 2 BTC reversed, claim 0.8 BTC
+        "#]],
     );
     // What comes later pays back first what is owed.
     house.fund(&alice, cents(50));
     check(
         &house,
         &expect![[r#"
-        alice: 0 sat available, 0.3 BTC owed to us, frozen
-        bob: 5.8 BTC available
-        deposit 1: 5 BTC of bob credited after 2, matured
-        deposit 2: 2 BTC of alice orphaned, impossible
-        deposit 3: 0.5 BTC of alice credited after 2, matured
-        withdrawal 1: 0.4 BTC cancelled
-        withdrawal 2: 0.3 BTC cancelled
-        books: at-rest 5.5 BTC
-        incident: deposit of 2 BTC reversed, claim 0.8 BTC
-    "#]],
+            alice: 0 sat available, 0.3 BTC owed to us, frozen
+            bob: 5.8 BTC available
+            deposit 1: 5 BTC of bob credited after 2, matured
+            deposit 2: 2 BTC of alice orphaned, impossible
+            deposit 3: 0.5 BTC of alice credited after 2, matured
+            withdrawal 1: 0.4 BTC cancelled
+            withdrawal 2: 0.3 BTC cancelled
+            books: at-rest 5.5 BTC
+            incident: deposit of 2 BTC reversed, claim 0.8 BTC
+        "#]],
     );
     house.fund(&alice, cents(50));
     check(
         &house,
         &expect![[r#"
-        alice: 0.2 BTC available, frozen
-        bob: 5.8 BTC available
-        deposit 1: 5 BTC of bob credited after 2, matured
-        deposit 2: 2 BTC of alice orphaned, impossible
-        deposit 3: 0.5 BTC of alice credited after 2, matured
-        deposit 4: 0.5 BTC of alice credited after 2, matured
-        withdrawal 1: 0.4 BTC cancelled
-        withdrawal 2: 0.3 BTC cancelled
-        books: at-rest 6 BTC
-        incident: deposit of 2 BTC reversed, claim 0.8 BTC
-    "#]],
+            alice: 0.2 BTC available, frozen
+            bob: 5.8 BTC available
+            deposit 1: 5 BTC of bob credited after 2, matured
+            deposit 2: 2 BTC of alice orphaned, impossible
+            deposit 3: 0.5 BTC of alice credited after 2, matured
+            deposit 4: 0.5 BTC of alice credited after 2, matured
+            withdrawal 1: 0.4 BTC cancelled
+            withdrawal 2: 0.3 BTC cancelled
+            books: at-rest 6 BTC
+            incident: deposit of 2 BTC reversed, claim 0.8 BTC
+        "#]],
     );
 }
 
@@ -215,18 +215,18 @@ fn only_as_many_withdrawals_are_taken_back_as_the_reversal_needs() {
     check(
         &house,
         &expect![[r#"
-        alice: 9997000 sat available, 90003000 sat held, frozen
-        bob: 5 BTC available
-        deposit 1: 5 BTC of bob credited after 2, matured
-        deposit 2: 1 BTC of alice credited after 2, matured
-        deposit 3: 1 BTC of alice orphaned, impossible
-        withdrawal 1: 0.3 BTC queued
-        withdrawal 2: 0.3 BTC queued
-        withdrawal 3: 0.3 BTC queued
-        withdrawal 4: 0.3 BTC cancelled
-        books: at-rest 6 BTC
-        incident: deposit of 1 BTC reversed, claim 0 sat
-    "#]],
+            alice: 9997000 sat available, 90003000 sat held, frozen
+            bob: 5 BTC available
+            deposit 1: 5 BTC of bob credited after 2, matured
+            deposit 2: 1 BTC of alice credited after 2, matured
+            deposit 3: 1 BTC of alice orphaned, impossible
+            withdrawal 1: 0.3 BTC queued
+            withdrawal 2: 0.3 BTC queued
+            withdrawal 3: 0.3 BTC queued
+            withdrawal 4: 0.3 BTC cancelled
+            books: at-rest 6 BTC
+            incident: deposit of 1 BTC reversed, claim 0 sat
+        "#]],
     );
 }
 
@@ -262,11 +262,11 @@ fn a_deposit_without_a_conflict_stays_adrift_for_some_blocks_and_then_is_taken_b
     check(
         &house,
         &expect![[r#"
-        alice: 1 BTC available, frozen
-        deposit 1: 1 BTC of alice credited after 2, matured
-        books: at-rest 1 BTC
-        incident: deposit of 1 BTC reversed, claim 0 sat
-    "#]],
+            alice: 1 BTC available, frozen
+            deposit 1: 1 BTC of alice credited after 2, matured
+            books: at-rest 1 BTC
+            incident: deposit of 1 BTC reversed, claim 0 sat
+        "#]],
     );
 }
 
@@ -282,22 +282,22 @@ fn a_deposit_of_one_satoshi_above_dust_goes_to_suspense() {
     check(
         &house,
         &expect![[r#"
-        alice: 10000 sat available, 331 sat in suspense
-        deposit 1: 331 sat of alice suspense
-        deposit 2: 10000 sat of alice credited after 2, matured
-        books: at-rest 10331 sat
-    "#]],
+            alice: 10000 sat available, 331 sat in suspense
+            deposit 1: 331 sat of alice suspense
+            deposit 2: 10000 sat of alice credited after 2, matured
+            books: at-rest 10331 sat
+        "#]],
     );
     house.rewind(3);
     house.blocks(3);
     check(
         &house,
         &expect![[r#"
-        alice: 10000 sat available, 331 sat in suspense
-        deposit 1: 331 sat of alice suspense
-        deposit 2: 10000 sat of alice credited after 2, matured
-        books: at-rest 10331 sat
-    "#]],
+            alice: 10000 sat available, 331 sat in suspense
+            deposit 1: 331 sat of alice suspense
+            deposit 2: 10000 sat of alice credited after 2, matured
+            books: at-rest 10331 sat
+        "#]],
     );
 }
 
@@ -365,10 +365,10 @@ fn a_payment_to_an_address_that_nobody_has_yet_goes_to_suspense() {
     check(
         &house,
         &expect![[r#"
-        alice: 0 sat available
-        deposit 1: 1 BTC of nobody suspense
-        books: at-rest 1 BTC, suspense 1 BTC
-    "#]],
+            alice: 0 sat available
+            deposit 1: 1 BTC of nobody suspense
+            books: at-rest 1 BTC, suspense 1 BTC
+        "#]],
     );
 }
 
@@ -385,13 +385,13 @@ fn what_a_stranger_pays_to_a_change_address_goes_to_suspense() {
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available, 100001000 sat held
-        deposit 1: 2 BTC of alice credited after 2, matured
-        deposit 2: 0.5 BTC of nobody suspense
-        withdrawal 1: 1 BTC confirmed
-        batch 1: 1 BTC confirmed, network fee 568 sat
-        books: at-rest 149999432 sat, settling 1 BTC, network-fees 568 sat, suspense 0.5 BTC
-    "#]],
+            alice: 99999000 sat available, 100001000 sat held
+            deposit 1: 2 BTC of alice credited after 2, matured
+            deposit 2: 0.5 BTC of nobody suspense
+            withdrawal 1: 1 BTC confirmed
+            batch 1: 1 BTC confirmed, network fee 568 sat
+            books: at-rest 149999432 sat, settling 1 BTC, network-fees 568 sat, suspense 0.5 BTC
+        "#]],
     );
 }
 
@@ -450,10 +450,10 @@ fn an_evicted_deposit_is_orphaned_until_it_is_seen_again() {
     check(
         &house,
         &expect![[r#"
-        alice: 0 sat available, 1 BTC in suspense
-        deposit 1: 1 BTC of alice confirming
-        books: incoming 1 BTC
-    "#]],
+            alice: 0 sat available, 1 BTC in suspense
+            deposit 1: 1 BTC of alice confirming
+            books: incoming 1 BTC
+        "#]],
     );
 }
 
@@ -469,19 +469,19 @@ fn a_block_reward_waits_for_a_hundred_and_one_confirmations() {
     check(
         &house,
         &expect![[r#"
-        alice: 0 sat available, 3 BTC in suspense
-        deposit 1: 3 BTC of alice confirming
-        books: incoming 3 BTC
-    "#]],
+            alice: 0 sat available, 3 BTC in suspense
+            deposit 1: 3 BTC of alice confirming
+            books: incoming 3 BTC
+        "#]],
     );
     house.blocks(1);
     check(
         &house,
         &expect![[r#"
-        alice: 3 BTC available, 3 BTC maturing
-        deposit 1: 3 BTC of alice credited after 101
-        books: at-rest 3 BTC
-    "#]],
+            alice: 3 BTC available, 3 BTC maturing
+            deposit 1: 3 BTC of alice credited after 101
+            books: at-rest 3 BTC
+        "#]],
     );
 }
 
@@ -496,12 +496,12 @@ fn what_is_credited_and_not_matured_may_be_traded_but_not_withdrawn() {
     check(
         &house,
         &expect![[r#"
-        alice: 3 BTC available, 2 BTC maturing
-        bob: 0 sat available
-        deposit 1: 1 BTC of alice credited after 2, matured
-        deposit 2: 2 BTC of alice credited after 2
-        books: at-rest 3 BTC
-    "#]],
+            alice: 3 BTC available, 2 BTC maturing
+            bob: 0 sat available
+            deposit 1: 1 BTC of alice credited after 2, matured
+            deposit 2: 2 BTC of alice credited after 2
+            books: at-rest 3 BTC
+        "#]],
     );
     let ask = Ask::of(&mut house, &alice, btc(2));
     let command = house.requesting(&alice, &ask);
@@ -518,12 +518,12 @@ fn what_is_credited_and_not_matured_may_be_traded_but_not_withdrawn() {
     check(
         &house,
         &expect![[r#"
-        alice: 9999000 sat available, 90001000 sat held
-        bob: 2 BTC available
-        deposit 1: 1 BTC of alice credited after 2, matured
-        deposit 2: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 0.9 BTC queued
-        books: at-rest 3 BTC
-    "#]],
+            alice: 9999000 sat available, 90001000 sat held
+            bob: 2 BTC available
+            deposit 1: 1 BTC of alice credited after 2, matured
+            deposit 2: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 0.9 BTC queued
+            books: at-rest 3 BTC
+        "#]],
     );
 }

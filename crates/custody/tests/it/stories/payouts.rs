@@ -17,11 +17,11 @@ fn a_withdrawal_goes_its_whole_way_and_the_books_are_exact() {
     check(
         &house,
         &expect![[r#"
-        alice: 99989999 sat available, 100010001 sat held
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC queued
-        books: at-rest 2 BTC
-    "#]],
+            alice: 99989999 sat available, 100010001 sat held
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC queued
+            books: at-rest 2 BTC
+        "#]],
     );
     house.pass(599);
     assert!(!house.state.has_queued(house.at));
@@ -31,47 +31,47 @@ fn a_withdrawal_goes_its_whole_way_and_the_books_are_exact() {
     check(
         &house,
         &expect![[r#"
-        alice: 99989999 sat available, 100010001 sat held
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC batched
-        batch 1: 1 BTC built, network fee 568 sat
-        books: at-rest 2 BTC
-    "#]],
+            alice: 99989999 sat available, 100010001 sat held
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC batched
+            batch 1: 1 BTC built, network fee 568 sat
+            books: at-rest 2 BTC
+        "#]],
     );
     let paid = house.sign(batch);
     check(
         &house,
         &expect![[r#"
-        alice: 99989999 sat available, 100010001 sat held
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC signed
-        batch 1: 1 BTC signed, network fee 568 sat
-        books: outgoing 2 BTC
-    "#]],
+            alice: 99989999 sat available, 100010001 sat held
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC signed
+            batch 1: 1 BTC signed, network fee 568 sat
+            books: outgoing 2 BTC
+        "#]],
     );
     house.ok(Command::RecordBroadcast { batch });
     house.block(&[paid]);
     check(
         &house,
         &expect![[r#"
-        alice: 99989999 sat available, 100010001 sat held
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC confirmed
-        batch 1: 1 BTC confirmed, network fee 568 sat
-        books: at-rest 99999432 sat, settling 1 BTC, network-fees 568 sat
-    "#]],
+            alice: 99989999 sat available, 100010001 sat held
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC confirmed
+            batch 1: 1 BTC confirmed, network fee 568 sat
+            books: at-rest 99999432 sat, settling 1 BTC, network-fees 568 sat
+        "#]],
     );
     house.blocks(2);
     // 2,500 of the fee of 10,001 are the fund's quarter, rounded down.
     check(
         &house,
         &expect![[r#"
-        alice: 99989999 sat available
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC settled
-        batch 1: 1 BTC final, network fee 568 sat
-        books: at-rest 99999432 sat, network-fees 568 sat, fee-income 7501 sat, protection-fund 2500 sat
-    "#]],
+            alice: 99989999 sat available
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC settled
+            batch 1: 1 BTC final, network fee 568 sat
+            books: at-rest 99999432 sat, network-fees 568 sat, fee-income 7501 sat, protection-fund 2500 sat
+        "#]],
     );
 }
 
@@ -94,12 +94,12 @@ fn one_intent_is_one_withdrawal_for_ever() {
     check(
         &house,
         &expect![[r#"
-        alice: 189999000 sat available
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 0.1 BTC settled
-        batch 1: 0.1 BTC final, network fee 568 sat
-        books: at-rest 189999432 sat, network-fees 568 sat, fee-income 750 sat, protection-fund 250 sat
-    "#]],
+            alice: 189999000 sat available
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 0.1 BTC settled
+            batch 1: 0.1 BTC final, network fee 568 sat
+            books: at-rest 189999432 sat, network-fees 568 sat, fee-income 750 sat, protection-fund 250 sat
+        "#]],
     );
 }
 
@@ -115,11 +115,11 @@ fn sixty_four_withdrawals_of_a_balance_that_allows_one_make_one() {
     check(
         &house,
         &expect![[r#"
-        alice: 39999000 sat available, 60001000 sat held
-        deposit 1: 1 BTC of alice credited after 2, matured
-        withdrawal 1: 0.6 BTC queued
-        books: at-rest 1 BTC
-    "#]],
+            alice: 39999000 sat available, 60001000 sat held
+            deposit 1: 1 BTC of alice credited after 2, matured
+            withdrawal 1: 0.6 BTC queued
+            books: at-rest 1 BTC
+        "#]],
     );
 }
 
@@ -135,12 +135,12 @@ fn a_batch_that_the_signer_refuses_is_dissolved_and_its_withdrawals_queue_again(
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available, 100001000 sat held
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC queued
-        batch 1: 1 BTC dissolved, network fee 568 sat
-        books: at-rest 2 BTC
-    "#]],
+            alice: 99999000 sat available, 100001000 sat held
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC queued
+            batch 1: 1 BTC dissolved, network fee 568 sat
+            books: at-rest 2 BTC
+        "#]],
     );
     assert_eq!(
         house.refused(Command::AssembleBatch { assembly: crate::house::assembly() }),
@@ -154,13 +154,13 @@ fn a_batch_that_the_signer_refuses_is_dissolved_and_its_withdrawals_queue_again(
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC settled
-        batch 1: 1 BTC dissolved, network fee 568 sat
-        batch 2: 1 BTC final, network fee 568 sat
-        books: at-rest 99999432 sat, network-fees 568 sat, fee-income 750 sat, protection-fund 250 sat
-    "#]],
+            alice: 99999000 sat available
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC settled
+            batch 1: 1 BTC dissolved, network fee 568 sat
+            batch 2: 1 BTC final, network fee 568 sat
+            books: at-rest 99999432 sat, network-fees 568 sat, fee-income 750 sat, protection-fund 250 sat
+        "#]],
     );
 }
 
@@ -177,12 +177,12 @@ fn a_batch_whose_answer_was_lost_is_confirmed_by_its_block() {
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available, 100001000 sat held
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC confirmed
-        batch 1: 1 BTC confirmed, network fee 568 sat
-        books: at-rest 99999432 sat, settling 1 BTC, network-fees 568 sat
-    "#]],
+            alice: 99999000 sat available, 100001000 sat held
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC confirmed
+            batch 1: 1 BTC confirmed, network fee 568 sat
+            books: at-rest 99999432 sat, settling 1 BTC, network-fees 568 sat
+        "#]],
     );
     // The answer comes after all.
     house.sign(batch);
@@ -191,12 +191,12 @@ fn a_batch_whose_answer_was_lost_is_confirmed_by_its_block() {
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC settled
-        batch 1: 1 BTC final, network fee 568 sat
-        books: at-rest 99999432 sat, network-fees 568 sat, fee-income 750 sat, protection-fund 250 sat
-    "#]],
+            alice: 99999000 sat available
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC settled
+            batch 1: 1 BTC final, network fee 568 sat
+            books: at-rest 99999432 sat, network-fees 568 sat, fee-income 750 sat, protection-fund 250 sat
+        "#]],
     );
 }
 
@@ -216,39 +216,39 @@ fn a_withdrawal_to_another_customer_is_a_deposit_of_theirs() {
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available, 100001000 sat held
-        bob: 0 sat available, 1 BTC in suspense
-        deposit 1: 2 BTC of alice credited after 2, matured
-        deposit 2: 1 BTC of bob confirming
-        withdrawal 1: 1 BTC confirmed
-        batch 1: 1 BTC confirmed, network fee 616 sat
-        books: incoming 1 BTC, at-rest 99999384 sat, settling 1 BTC, network-fees 616 sat
-    "#]],
+            alice: 99999000 sat available, 100001000 sat held
+            bob: 0 sat available, 1 BTC in suspense
+            deposit 1: 2 BTC of alice credited after 2, matured
+            deposit 2: 1 BTC of bob confirming
+            withdrawal 1: 1 BTC confirmed
+            batch 1: 1 BTC confirmed, network fee 616 sat
+            books: incoming 1 BTC, at-rest 99999384 sat, settling 1 BTC, network-fees 616 sat
+        "#]],
     );
     house.blocks(2);
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available
-        bob: 1 BTC available
-        deposit 1: 2 BTC of alice credited after 2, matured
-        deposit 2: 1 BTC of bob credited after 2, matured
-        withdrawal 1: 1 BTC settled
-        batch 1: 1 BTC final, network fee 616 sat
-        books: at-rest 199999384 sat, network-fees 616 sat, fee-income 750 sat, protection-fund 250 sat
-    "#]],
+            alice: 99999000 sat available
+            bob: 1 BTC available
+            deposit 1: 2 BTC of alice credited after 2, matured
+            deposit 2: 1 BTC of bob credited after 2, matured
+            withdrawal 1: 1 BTC settled
+            batch 1: 1 BTC final, network fee 616 sat
+            books: at-rest 199999384 sat, network-fees 616 sat, fee-income 750 sat, protection-fund 250 sat
+        "#]],
     );
     house.reorg(3);
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available
-        bob: 1 BTC available
-        deposit 1: 2 BTC of alice credited after 2, matured
-        deposit 2: 1 BTC of bob credited after 2, matured
-        withdrawal 1: 1 BTC settled
-        batch 1: 1 BTC final, network fee 616 sat
-        books: at-rest 199999384 sat, network-fees 616 sat, fee-income 750 sat, protection-fund 250 sat
-    "#]],
+            alice: 99999000 sat available
+            bob: 1 BTC available
+            deposit 1: 2 BTC of alice credited after 2, matured
+            deposit 2: 1 BTC of bob credited after 2, matured
+            withdrawal 1: 1 BTC settled
+            batch 1: 1 BTC final, network fee 616 sat
+            books: at-rest 199999384 sat, network-fees 616 sat, fee-income 750 sat, protection-fund 250 sat
+        "#]],
     );
 }

@@ -64,11 +64,11 @@ fn one_denial_ends_a_review_and_frees_the_money() {
     check(
         &house,
         &expect![[r#"
-        alice: 20 BTC available
-        deposit 1: 20 BTC of alice credited after 2, matured
-        withdrawal 1: 5 BTC rejected
-        books: at-rest 20 BTC
-    "#]],
+            alice: 20 BTC available
+            deposit 1: 20 BTC of alice credited after 2, matured
+            withdrawal 1: 5 BTC rejected
+            books: at-rest 20 BTC
+        "#]],
     );
 }
 
@@ -85,13 +85,13 @@ fn a_customer_takes_back_what_no_batch_carries() {
     check(
         &house,
         &expect![[r#"
-        alice: 20 BTC available
-        deposit 1: 20 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC cancelled
-        withdrawal 2: 3 BTC cancelled
-        withdrawal 3: 5 BTC cancelled
-        books: at-rest 20 BTC
-    "#]],
+            alice: 20 BTC available
+            deposit 1: 20 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC cancelled
+            withdrawal 2: 3 BTC cancelled
+            withdrawal 3: 5 BTC cancelled
+            books: at-rest 20 BTC
+        "#]],
     );
     let id = house.withdraw(&alice, btc(1));
     house.pass(600);
@@ -113,13 +113,13 @@ fn the_end_of_an_intent_ends_its_withdrawal_wherever_it_waits() {
     check(
         &house,
         &expect![[r#"
-        alice: 1099997000 sat available, 900003000 sat held
-        deposit 1: 20 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC queued
-        withdrawal 2: 3 BTC cooling-down
-        withdrawal 3: 5 BTC cooling-down
-        books: at-rest 20 BTC
-    "#]],
+            alice: 1099997000 sat available, 900003000 sat held
+            deposit 1: 20 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC queued
+            withdrawal 2: 3 BTC cooling-down
+            withdrawal 3: 5 BTC cooling-down
+            books: at-rest 20 BTC
+        "#]],
     );
     house.pass(1);
     house.pass(3_300);
@@ -127,13 +127,13 @@ fn the_end_of_an_intent_ends_its_withdrawal_wherever_it_waits() {
     check(
         &house,
         &expect![[r#"
-        alice: 20 BTC available
-        deposit 1: 20 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC refused
-        withdrawal 2: 3 BTC refused
-        withdrawal 3: 5 BTC refused
-        books: at-rest 20 BTC
-    "#]],
+            alice: 20 BTC available
+            deposit 1: 20 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC refused
+            withdrawal 2: 3 BTC refused
+            withdrawal 3: 5 BTC refused
+            books: at-rest 20 BTC
+        "#]],
     );
 }
 

@@ -20,12 +20,12 @@ fn a_confirmed_batch_is_broadcast_again_after_a_reorg_and_settles_once() {
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available, 100001000 sat held
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC broadcast
-        batch 1: 1 BTC broadcast, network fee 568 sat
-        books: outgoing 2 BTC
-    "#]],
+            alice: 99999000 sat available, 100001000 sat held
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC broadcast
+            batch 1: 1 BTC broadcast, network fee 568 sat
+            books: outgoing 2 BTC
+        "#]],
     );
     house.blocks(1);
     house.block(&[paid]);
@@ -34,12 +34,12 @@ fn a_confirmed_batch_is_broadcast_again_after_a_reorg_and_settles_once() {
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC settled
-        batch 1: 1 BTC final, network fee 568 sat
-        books: at-rest 99999432 sat, network-fees 568 sat, fee-income 750 sat, protection-fund 250 sat
-    "#]],
+            alice: 99999000 sat available
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC settled
+            batch 1: 1 BTC final, network fee 568 sat
+            books: at-rest 99999432 sat, network-fees 568 sat, fee-income 750 sat, protection-fund 250 sat
+        "#]],
     );
 }
 
@@ -58,12 +58,12 @@ fn a_settled_batch_is_taken_back_by_a_reorg_deeper_than_final() {
     check(
         &house,
         &expect![[r#"
-        alice: 99999000 sat available, 100001000 sat held
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 1 BTC broadcast
-        batch 1: 1 BTC broadcast, network fee 568 sat
-        books: outgoing 2 BTC
-    "#]],
+            alice: 99999000 sat available, 100001000 sat held
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 1 BTC broadcast
+            batch 1: 1 BTC broadcast, network fee 568 sat
+            books: outgoing 2 BTC
+        "#]],
     );
     house.configure(|params| params.fund_share_bps = 2_500);
     house.block(&[paid]);
@@ -80,12 +80,12 @@ fn an_unexplained_spend_stops_releases_and_a_reorg_brings_the_coin_back() {
     check(
         &house,
         &expect![[r#"
-        alice: 2 BTC available
-        deposit 1: 2 BTC of alice credited after 2, matured
-        books: unexplained 2 BTC
-        stopped: unexplained-spend
-        incident: unexplained spend of 2 BTC
-    "#]],
+            alice: 2 BTC available
+            deposit 1: 2 BTC of alice credited after 2, matured
+            books: unexplained 2 BTC
+            stopped: unexplained-spend
+            incident: unexplained spend of 2 BTC
+        "#]],
     );
     house.withdraw(&alice, cents(10));
     house.pass(600);
@@ -95,13 +95,13 @@ fn an_unexplained_spend_stops_releases_and_a_reorg_brings_the_coin_back() {
     check(
         &house,
         &expect![[r#"
-        alice: 189999000 sat available, 10001000 sat held
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 0.1 BTC queued
-        books: at-rest 2 BTC
-        stopped: unexplained-spend
-        incident: unexplained spend of 2 BTC
-    "#]],
+            alice: 189999000 sat available, 10001000 sat held
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 0.1 BTC queued
+            books: at-rest 2 BTC
+            stopped: unexplained-spend
+            incident: unexplained spend of 2 BTC
+        "#]],
     );
     // Only a person lifts the stop.
     assert_eq!(house.refused(Command::AssembleBatch { assembly: assembly() }), "releases-stopped");
@@ -124,13 +124,13 @@ fn a_reorg_as_deep_as_the_stop_depth_stops_releases_until_a_person_resumes_them(
     check(
         &house,
         &expect![[r#"
-        alice: 189999000 sat available, 10001000 sat held
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 0.1 BTC queued
-        books: at-rest 2 BTC
-        stopped: deep-reorg
-        incident: reorg of 5 blocks
-    "#]],
+            alice: 189999000 sat available, 10001000 sat held
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 0.1 BTC queued
+            books: at-rest 2 BTC
+            stopped: deep-reorg
+            incident: reorg of 5 blocks
+        "#]],
     );
     house.rewind(1);
     house.blocks(8);
@@ -162,14 +162,14 @@ fn a_batch_and_the_batch_that_spends_its_change_are_undone_and_confirmed_again()
     check(
         &house,
         &expect![[r#"
-        alice: 129998000 sat available, 70002000 sat held
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 0.5 BTC broadcast
-        withdrawal 2: 0.2 BTC broadcast
-        batch 1: 0.5 BTC broadcast, network fee 568 sat
-        batch 2: 0.2 BTC broadcast, network fee 568 sat
-        books: outgoing 2 BTC
-    "#]],
+            alice: 129998000 sat available, 70002000 sat held
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 0.5 BTC broadcast
+            withdrawal 2: 0.2 BTC broadcast
+            batch 1: 0.5 BTC broadcast, network fee 568 sat
+            batch 2: 0.2 BTC broadcast, network fee 568 sat
+            books: outgoing 2 BTC
+        "#]],
     );
     // Both in one block, and both again in two.
     house.block(&[paid_first.clone(), paid_second.clone()]);
@@ -180,13 +180,13 @@ fn a_batch_and_the_batch_that_spends_its_change_are_undone_and_confirmed_again()
     check(
         &house,
         &expect![[r#"
-        alice: 129998000 sat available
-        deposit 1: 2 BTC of alice credited after 2, matured
-        withdrawal 1: 0.5 BTC settled
-        withdrawal 2: 0.2 BTC settled
-        batch 1: 0.5 BTC final, network fee 568 sat
-        batch 2: 0.2 BTC final, network fee 568 sat
-        books: at-rest 129998864 sat, network-fees 1136 sat, fee-income 1500 sat, protection-fund 500 sat
-    "#]],
+            alice: 129998000 sat available
+            deposit 1: 2 BTC of alice credited after 2, matured
+            withdrawal 1: 0.5 BTC settled
+            withdrawal 2: 0.2 BTC settled
+            batch 1: 0.5 BTC final, network fee 568 sat
+            batch 2: 0.2 BTC final, network fee 568 sat
+            books: at-rest 129998864 sat, network-fees 1136 sat, fee-income 1500 sat, protection-fund 500 sat
+        "#]],
     );
 }
