@@ -57,12 +57,13 @@ impl Witness {
         self.lock().current.head(self.shard)
     }
 
-    /// Takes in `leaves` that are durable now; `current` is the journal's own frontier with them,
-    /// so that the tree is not computed twice.
-    pub(crate) fn extend(&self, leaves: &[[u8; 32]], current: &Frontier) {
+    pub(crate) fn extend(&self, leaves: &[[u8; 32]]) -> Result<(), String> {
         let mut progress = self.lock();
-        progress.current.clone_from(current);
+        for leaf in leaves {
+            progress.current.push(*leaf).map_err(|error| error.to_string())?;
+        }
         progress.since.extend_from_slice(leaves);
+        Ok(())
     }
 
     /// Has the signer witness everything that is durable now.
