@@ -15,7 +15,8 @@ pub struct Account {
     pub frozen: bool,
     /// The sum of its receipts that are not final yet.
     pub exposed: Sats,
-    /// What of its available balance may be traded with but not withdrawn yet.
+    /// What of its available balance may be traded with but not withdrawn yet: the sum of its
+    /// shares in deposits that have not matured, its own and those that it was paid with.
     pub maturing: Sats,
     /// Credited deposits whose block was replaced; nothing leaves while there is one.
     pub adrift: u32,

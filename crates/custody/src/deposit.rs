@@ -18,6 +18,9 @@ use primitives::{AccountId, BlockHeight, Confirmations, DepositId, Outpoint, Sat
 mod apply;
 mod decide;
 pub mod finality;
+mod maturing;
+
+pub(crate) use maturing::Maturing;
 
 /// Where a deposit is; each state carries what is true in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -118,16 +121,10 @@ impl DepositState {
         }
     }
 
-    /// Whether it counts as available and may not be withdrawn yet.
+    /// Whether it has matured: no share of it waits any more.
     #[must_use]
-    pub const fn is_maturing(&self) -> bool {
-        match self {
-            Self::Credited { matured, .. } | Self::Adrift { matured, .. } => !*matured,
-            Self::Detected
-            | Self::Confirming { .. }
-            | Self::Suspense { .. }
-            | Self::Orphaned { .. } => false,
-        }
+    pub const fn has_matured(&self) -> bool {
+        matches!(self, Self::Credited { matured: true, .. } | Self::Adrift { matured: true, .. })
     }
 
     /// Whether time and blocks may still change it.

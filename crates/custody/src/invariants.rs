@@ -38,6 +38,7 @@ impl Custody {
         self.coins_match_books()?;
         self.states_match_books()?;
         self.accounts_match_deposits()?;
+        self.shares_match_deposits()?;
         self.holds_match_withdrawals()?;
         self.never_in_two_batches()
     }
@@ -91,29 +92,62 @@ impl Custody {
     /// The account or coin that does not agree.
     pub fn accounts_match_deposits(&self) -> Result<(), Broken> {
         const NAME: &str = "accounts-match-deposits";
-        let mut sums: BTreeMap<_, (Sats, Sats, u32)> = BTreeMap::new();
+        let mut sums: BTreeMap<_, (Sats, u32)> = BTreeMap::new();
         for (outpoint, deposit) in &self.deposits {
             let at_rest = self.coins.get(outpoint).map(|coin| coin.at_rest);
             if at_rest.is_some_and(|at_rest| at_rest != deposit.state.counts_at_rest()) {
                 return broken(NAME, format!("{outpoint} is {}", deposit.state.name()));
             }
             let Some(account) = deposit.account else { continue };
-            let (exposed, maturing, adrift) = sums.entry(account).or_default();
+            let (exposed, adrift) = sums.entry(account).or_default();
             let plus = |sum: Sats, counts: bool| {
                 let value = if counts { deposit.value } else { Sats::ZERO };
                 sum.checked_add(value).unwrap_or(Sats::MAX)
             };
             *exposed = plus(*exposed, deposit.state.is_unsettled());
-            *maturing = plus(*maturing, deposit.state.is_maturing());
             let is_adrift = matches!(deposit.state, DepositState::Adrift { .. });
             *adrift = adrift.saturating_add(u32::from(is_adrift));
         }
         for (number, account) in (1..).zip(&self.accounts) {
             let id = AccountId::from_number(number).unwrap_or(AccountId::from_u64(0));
             let wanted = sums.get(&id).copied().unwrap_or_default();
-            let found = (account.exposed, account.maturing, account.adrift);
+            let found = (account.exposed, account.adrift);
             if wanted != found {
                 return broken(NAME, format!("{id}: {wanted:?} by deposits, {found:?} kept"));
+            }
+        }
+        Ok(())
+    }
+
+    /// `shares-match-deposits`: nobody holds a share of a deposit that has matured, all shares of
+    /// one are not more than it, and what an account remembers of its shares is their sum and
+    /// available.
+    ///
+    /// # Errors
+    ///
+    /// The deposit or account that does not agree.
+    pub fn shares_match_deposits(&self) -> Result<(), Broken> {
+        const NAME: &str = "shares-match-deposits";
+        let plus = |sum: &mut Sats, amount| *sum = sum.checked_add(amount).unwrap_or(Sats::MAX);
+        let (mut deposits, mut holders) = (BTreeMap::new(), BTreeMap::new());
+        for (holder, deposit, amount) in self.maturing.shares() {
+            plus(deposits.entry(deposit).or_default(), amount);
+            plus(holders.entry(holder).or_default(), amount);
+        }
+        for (outpoint, sum) in deposits {
+            let deposit = self.deposits.get(&outpoint);
+            if deposit.is_none_or(|deposit| deposit.state.has_matured() || sum > deposit.value) {
+                return broken(NAME, format!("{sum} shared of {outpoint}: {deposit:?}"));
+            }
+        }
+        for (number, account) in (1..).zip(&self.accounts) {
+            let id = AccountId::from_number(number).unwrap_or(AccountId::from_u64(0));
+            let wanted = holders.get(&id).copied().unwrap_or_default();
+            let available = self.ledger.balance(books::of(id, books::AVAILABLE));
+            if account.maturing != wanted || wanted > available {
+                let found = account.maturing;
+                let found = format!("{id}: {wanted} shared, {found} kept, {available} available");
+                return broken(NAME, found);
             }
         }
         Ok(())
@@ -134,6 +168,7 @@ impl Custody {
             ("descriptor", self.descriptor == again.descriptor),
             ("scripts", self.scripts == again.scripts),
             ("coins", self.coins == again.coins),
+            ("maturing", self.maturing == again.maturing),
             ("deposit_inputs", self.deposit_inputs == again.deposit_inputs),
             ("unsettled_deposits", self.unsettled_deposits == again.unsettled_deposits),
             ("live_batches", self.live_batches == again.live_batches),

@@ -24,6 +24,8 @@ pub enum Bug {
     CreditedTooEarly,
     /// A deposit that comes back after a reorg is credited again.
     CreditedTwice,
+    /// A trade makes money withdrawable whose deposit has not matured.
+    SharesForgotten,
     /// A withdrawal that was signed loses its pin when it queues again.
     PinForgotten,
     /// A batch of which the signer's answer was lost is dissolved.
@@ -42,7 +44,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NoBalanceCheck,
         Self::SkippedHold,
         Self::ForgottenVoid,
@@ -51,6 +53,7 @@ impl Bug {
         Self::ForgottenReversal,
         Self::CreditedTooEarly,
         Self::CreditedTwice,
+        Self::SharesForgotten,
         Self::PinForgotten,
         Self::DissolvedUnasked,
         Self::FeeNotPosted,

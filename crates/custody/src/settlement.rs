@@ -1,9 +1,11 @@
 //! Settlement batches: the exchange's own trading service posts what its customers owe each other.
 //! A batch is posted whole or not at all, once, and overdraws nobody.
 
+use std::collections::BTreeMap;
+
 use access::{Authenticated, Principal, Scope};
 use ledger::Transfer;
-use primitives::{AccountId, Sats, Timestamp};
+use primitives::{AccountId, AssetId, Sats, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -75,6 +77,7 @@ impl Custody {
             let number = self.first_refused(&postings);
             Refusal::SettlementTransfer { number, reason: refusal.to_string() }
         })?;
+        self.check_debtors(&settlement.transfers)?;
         Ok(vec![
             TransfersSettled {
                 settlement: settlement.id,
@@ -84,6 +87,36 @@ impl Custody {
             }
             .into(),
         ])
+    }
+
+    /// What a customer owes us does not leave by a trade: who owes keeps as much available.
+    fn check_debtors(&self, transfers: &[CustomerTransfer]) -> Result<(), Refusal> {
+        if self.ledger.accounts_of(AssetId::BITCOIN, books::CLAIM).next().is_none() {
+            return Ok(());
+        }
+        let balance = |account, code| self.ledger.balance(books::of(account, code));
+        let mut debtors: BTreeMap<AccountId, (Sats, Sats)> = transfers
+            .iter()
+            .map(|transfer| (transfer.from, balance(transfer.from, books::CLAIM)))
+            .filter(|(_, claim)| !claim.is_zero())
+            .map(|(from, claim)| (from, (balance(from, books::AVAILABLE), claim)))
+            .collect();
+        for (number, CustomerTransfer { from, to, amount }) in transfers.iter().enumerate() {
+            if let Some((available, claim)) = debtors.get_mut(from) {
+                *available = available.saturating_sub(*amount);
+                if available < claim {
+                    let reason = format!(
+                        "{from} owes {claim} and would keep {available}; \
+                         pay the claim first, by a deposit to one of its addresses"
+                    );
+                    return Err(Refusal::SettlementTransfer { number, reason });
+                }
+            }
+            if let Some((available, _)) = debtors.get_mut(to) {
+                *available = available.checked_add(*amount).unwrap_or(Sats::MAX);
+            }
+        }
+        Ok(())
     }
 
     /// Which transfer it was that could not be made; only on the way to a refusal.
@@ -105,7 +138,7 @@ impl Custody {
         if self.settlements.insert(event.settlement, event.fingerprint).is_some() {
             return Err("this settlement was posted before".to_owned());
         }
-        self.post(&postings(&event.transfers))?;
+        self.post_with_shares(&event.transfers)?;
         for transfer in &event.transfers {
             self.touched.accounts.extend([transfer.from, transfer.to]);
         }
@@ -114,15 +147,18 @@ impl Custody {
 }
 
 fn postings(transfers: &[CustomerTransfer]) -> Vec<Transfer> {
-    let available = |account: AccountId| books::of(account, books::AVAILABLE);
-    transfers
-        .iter()
-        .map(|transfer| Transfer {
-            debit: available(transfer.from),
-            credit: available(transfer.to),
-            amount: transfer.amount,
-        })
-        .collect()
+    transfers.iter().map(CustomerTransfer::posting).collect()
+}
+
+impl CustomerTransfer {
+    /// As it is posted: from what the one may use to what the other may use.
+    pub(crate) const fn posting(&self) -> Transfer {
+        Transfer {
+            debit: books::of(self.from, books::AVAILABLE),
+            credit: books::of(self.to, books::AVAILABLE),
+            amount: self.amount,
+        }
+    }
 }
 
 impl Custody {

@@ -12,6 +12,7 @@ use crate::{
     Account, Address, Command, CorruptHistory, Deposit, Event, Params, Refusal, Withdrawal, books,
     chain::{ChainState, UnexplainedSpend},
     coins::{Coin, Coins},
+    deposit::Maturing,
     descriptor::HotDescriptor,
     event::Watched,
     idempotency::IdempotencyKeys,
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// The version of the state's encoding: snapshots of another version are not loaded.
-pub const STATE_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 2;
 
 /// What events have changed since somebody last asked, for those who show it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +51,7 @@ pub struct Custody {
     pub(crate) change_scripts: Vec<Vec<u8>>,
     pub(crate) next_change_index: u32,
     pub(crate) deposits: BTreeMap<Outpoint, Deposit>,
+    pub(crate) maturing: Maturing,
     pub(crate) withdrawals: BTreeMap<WithdrawalId, Withdrawal>,
     pub(crate) batches: BTreeMap<BatchId, Batch>,
     pub(crate) last_batch: u64,
@@ -231,6 +233,7 @@ impl Custody {
 
     fn rebuild(&mut self) -> Result<(), String> {
         self.coins.rebuild();
+        self.maturing.rebuild();
         if let Some(params) = &self.params {
             let descriptor = HotDescriptor::parse(&params.descriptor);
             self.descriptor = Some(descriptor.map_err(|refusal| refusal.to_string())?);

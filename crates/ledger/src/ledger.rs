@@ -41,6 +41,17 @@ impl Ledger {
         self.columns.iter().map(|(id, column)| (id, column.balance))
     }
 
+    /// The accounts of this code that have something, in order of their owners.
+    pub fn accounts_of(
+        &self,
+        asset: AssetId,
+        code: Code,
+    ) -> impl Iterator<Item = (LedgerAccountId, Sats)> {
+        let first = LedgerAccountId { asset, code, owner: 0 };
+        let last = LedgerAccountId { asset, code, owner: u64::MAX };
+        self.columns.range(first..=last).map(|(id, column)| (id, column.balance))
+    }
+
     /// The sums over all accounts of `asset`, or `None` if none has anything. Reads them all.
     #[must_use]
     pub fn totals(&self, asset: AssetId) -> Option<Totals> {

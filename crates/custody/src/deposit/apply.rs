@@ -131,9 +131,13 @@ impl Custody {
             }
         };
         let (at_rest, value) = (state.counts_at_rest(), coin.value);
+        let matures_again = deposit.state.has_matured() && !state.has_matured();
         self.coins.insert(outpoint, Coin { at_rest, ..coin })?;
         let book = books::house(self.book_of_new(&outpoint, at_rest));
         self.post(books::transfer(book, against, value).as_slice())?;
+        if matures_again {
+            self.mature_again(outpoint, value)?;
+        }
         self.set_deposit_state(&outpoint, state)
     }
 
@@ -193,6 +197,8 @@ impl Custody {
         }
         let postings: Vec<_> = postings.into_iter().flatten().collect();
         self.post(&postings)?;
+        self.repay_shares(account, outpoint, event.repaid)?;
+        self.begin_maturing(outpoint, credited)?;
         let (height, required) = (*height, event.required);
         let state = DepositState::Credited { height, required, matured: false };
         self.set_deposit_state(&outpoint, state)
@@ -204,6 +210,7 @@ impl Custody {
             return Err(format!("deposit {} is {}", event.deposit, deposit.state.name()));
         };
         let state = DepositState::Credited { height, required, matured: true };
+        self.end_maturing(event.deposit)?;
         self.set_deposit_state(&event.deposit, state)
     }
 
@@ -233,6 +240,7 @@ impl Custody {
         ];
         let postings: Vec<_> = postings.into_iter().flatten().collect();
         self.post(&postings)?;
+        self.reverse_shares(outpoint, account, event.from_available)?;
         self.set_deposit_state(&outpoint, DepositState::Orphaned { conflict: *conflict })
     }
 
@@ -269,9 +277,7 @@ impl Custody {
         let account = self.account_mut(id)?;
         let adrift = |state: &DepositState| u32::from(matches!(state, DepositState::Adrift { .. }));
         let exposed = (before.is_unsettled(), after.is_unsettled());
-        let maturing = (before.is_maturing(), after.is_maturing());
         account.exposed = step(account.exposed, value, exposed)?;
-        account.maturing = step(account.maturing, value, maturing)?;
         let others = account.adrift.checked_sub(adrift(before)).ok_or("adrift below zero")?;
         account.adrift = others.saturating_add(adrift(after));
         Ok(())

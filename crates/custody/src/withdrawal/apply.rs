@@ -3,7 +3,7 @@ use signer_protocol::PayoutIntent;
 
 use super::{Rule, Verdict, Withdrawal, WithdrawalState, hold, hold_id};
 use crate::{
-    Custody,
+    Custody, books,
     event::{
         WithdrawalApproved, WithdrawalCancelled, WithdrawalDenied, WithdrawalFailed,
         WithdrawalJudged, WithdrawalRequested,
@@ -27,6 +27,11 @@ impl Custody {
             self.ledger
                 .hold(hold_id(id), hold(intent.account, total))
                 .map_err(|refusal| refusal.to_string())?;
+        }
+        let account = self.account(intent.account).map_err(|refusal| refusal.to_string())?;
+        let available = self.ledger.balance(books::of(intent.account, books::AVAILABLE));
+        if available < account.maturing {
+            return Err(format!("{id} takes of the {} that waits for deposits", account.maturing));
         }
         let (state, rule) = follows(event.verdict);
         let holds_money = state.holds_money();

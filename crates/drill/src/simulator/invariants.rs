@@ -23,11 +23,12 @@ pub(crate) use liveness::why_unpaid;
 pub(crate) use payments::Signatures;
 
 /// The names of all invariants, as a [`Failure`](super::Failure) gives them.
-pub const INVARIANTS: [&str; 21] = [
+pub const INVARIANTS: [&str; 22] = [
     "books-balance",
     "coins-match-books",
     "states-match-books",
     "accounts-match-deposits",
+    "shares-match-deposits",
     "holds-match-withdrawals",
     "indexes",
     "coins-match-chain",

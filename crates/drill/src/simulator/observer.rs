@@ -107,15 +107,17 @@ impl Observer {
         }
     }
 
-    /// A recovered state, at the sequence number of what was acknowledged last or later.
-    pub(crate) fn recovered(&self, state: &Custody) -> Check {
-        let found = digest(state)?;
-        for (seq, expected) in [self.acknowledged, self.attempted] {
-            if seq == state.seq() && found != expected {
+    /// A recovered state is what the live one was at its sequence number. What survived without
+    /// being acknowledged counts from now on.
+    pub(crate) fn recovered(&mut self, seq: u64, digest: u64) -> Check {
+        for (known, expected) in [self.acknowledged, self.attempted] {
+            if known == seq && digest != expected {
                 let text = format!("at event {seq} the digest differs from that of the live state");
                 return Err(Found::new("replay-equals-live", text));
             }
         }
+        self.attempted = (seq, digest);
+        self.acknowledged = self.attempted;
         Ok(())
     }
 

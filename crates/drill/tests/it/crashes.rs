@@ -9,7 +9,7 @@ use crate::first_seed;
 /// Crashes with recovery that one test run survives.
 const RECOVERIES: u64 = 100_000;
 /// Short runs: a recovery costs as much as the journal is long.
-const STEPS: u32 = 250;
+const STEPS: u32 = 200;
 
 #[test]
 fn a_hundred_thousand_crashes_lose_nothing_and_break_no_invariant() {

@@ -51,6 +51,8 @@ fn run(lab: &Lab, house: &House, core: &Core, callers: usize, requests: usize, s
         house.size.accounts
     );
     lab.figure(&watch, &name, (median(rates), "decisions/s"), &conditions);
+    let what = "processor time of one decision, all threads, callers included";
+    lab.processor(&watch, &name, requests * ROUNDS, what);
     lab.latencies(&watch, &name, &mut took, &conditions);
 }
 

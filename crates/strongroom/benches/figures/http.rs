@@ -97,6 +97,8 @@ fn run(lab: &Lab, address: SocketAddr) {
         Size::SMALL.accounts
     );
     lab.figure(&watch, "http-withdrawals", (median(rates), "requests/s"), &conditions);
+    let what = "processor time of one request: server, clients, and the signing before each round";
+    lab.processor(&watch, "http-withdrawals", REQUESTS * ROUNDS, what);
     lab.latencies(&watch, "http-withdrawals", &mut took, &conditions);
 }
 

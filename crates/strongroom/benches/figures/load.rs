@@ -6,7 +6,7 @@ use std::{fs, thread, time::Duration};
 /// The share of all processors from which a figure is called noisy.
 const NOISY_FROM: f64 = 0.05;
 /// How long a quiet machine is waited for, in tries of [`TRY`].
-const TRIES: u32 = 20;
+const TRIES: u32 = 6;
 const TRY: Duration = Duration::from_millis(500);
 
 /// Processor time so far, in ticks of the kernel.
@@ -57,6 +57,12 @@ impl Watch {
             }
         }
         Self(Ticks::now())
+    }
+
+    /// Processor time of this process since the beginning, in seconds.
+    pub fn own_seconds(&self) -> f64 {
+        // Linux counts in hundredths of a second wherever a program can see it (USER_HZ).
+        Ticks::now().own.saturating_sub(self.0.own) as f64 / 100.0
     }
 
     /// What others took of the machine since the beginning, and whether that is too much.

@@ -40,6 +40,8 @@ pub fn measure(lab: &mut Lab) {
     }
     let conditions = format!("{events} events, page cache warm, {CONDITIONS}");
     lab.figure(&watch, "replay/open", (median(rates), "events/s"), &conditions);
+    let what = "processor time of one event";
+    lab.processor(&watch, "replay/open", events as usize * ROUNDS, what);
     parts(lab, &house);
 }
 

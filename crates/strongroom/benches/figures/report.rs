@@ -65,6 +65,13 @@ impl Lab {
         }
     }
 
+    /// Prints the processor time that each of `count` steps took on all threads together. Others
+    /// can make it grow by a half through the caches, but not tenfold as they do the wall's time.
+    pub fn processor(&self, watch: &Watch, name: &str, count: usize, conditions: &str) {
+        let micros = watch.own_seconds() * 1e6 / count as f64;
+        self.figure(watch, &format!("{name}/processor"), (micros, "us"), conditions);
+    }
+
     /// Prints the median and the 99th percentile of what single steps took.
     pub fn latencies(&self, watch: &Watch, name: &str, took: &mut [Duration], conditions: &str) {
         took.sort_unstable();

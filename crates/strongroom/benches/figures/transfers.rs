@@ -64,6 +64,8 @@ fn run(lab: &Lab, house: &House, core: &Core, way: &Way) {
         way.group, way.outstanding, way.groups
     );
     lab.figure(&watch, &name, (median(rates), "transfers/s"), &conditions);
+    let transfers = way.groups * way.group * ROUNDS;
+    lab.processor(&watch, &name, transfers, "processor time of one transfer, all threads");
     lab.latencies(&watch, &name, &mut took, &conditions);
 }
 

@@ -51,7 +51,7 @@ fn append(
         events.iter().map(|(at, event)| record(*at, event)).collect();
     let records = records.map_err(|error| error.to_string())?;
     let appended = journal.append(first_seq, &records).map_err(|fault| fault.to_string())?;
-    witness.extend(&appended.leaves)?;
+    witness.extend(&appended.leaves, journal.frontier());
     Ok(appended.into_entries(records))
 }
 

@@ -57,13 +57,12 @@ impl Witness {
         self.lock().current.head(self.shard)
     }
 
-    pub(crate) fn extend(&self, leaves: &[[u8; 32]]) -> Result<(), String> {
+    /// Takes in `leaves` that are durable now; `current` is the journal's own frontier with them,
+    /// so that the tree is not computed twice.
+    pub(crate) fn extend(&self, leaves: &[[u8; 32]], current: &Frontier) {
         let mut progress = self.lock();
-        for leaf in leaves {
-            progress.current.push(*leaf).map_err(|error| error.to_string())?;
-        }
+        progress.current.clone_from(current);
         progress.since.extend_from_slice(leaves);
-        Ok(())
     }
 
     /// Has the signer witness everything that is durable now.

@@ -107,7 +107,7 @@ impl Siege {
         }
     }
 
-    /// Starts what was killed, the server first half of the time: it waits for its signer.
+    /// Starts what was killed.
     fn revive(&mut self) {
         if self.stage.signer.is_none() {
             self.stage.start_signer().unwrap();
@@ -129,7 +129,6 @@ impl Siege {
 
     /// Mines until every payment is settled, and counts what the chain paid.
     fn finish(self) {
-        self.stage.wait_until_ready().unwrap();
         let ids = self.asked.iter().map(|asked| withdrawal_id(&asked.ask).unwrap().to_string());
         let mut open: BTreeSet<String> = ids.collect();
         let settled = wait_for("every withdrawal to be settled", || {
@@ -142,6 +141,7 @@ impl Siege {
             let states: Vec<_> = open.iter().map(|id| self.status(id)).collect();
             panic!("{error:#}: {states:#?}; {:?}", self.stage.monitor().get("/readyz"))
         });
+        self.stage.wait_until_ready().unwrap();
         let paid = self.stage.paid_by_script();
         let mut sum = 0;
         for Asked { ask, .. } in &self.asked {
@@ -171,7 +171,8 @@ const STEPS: [&str; 5] = ["queued", "batched", "signed", "broadcast", "confirmed
 
 #[test]
 fn a_withdrawal_is_paid_once_whoever_is_killed_at_whichever_step() {
-    let mut siege = Siege::new(10);
+    // A coin for each payment: without a block no change can be spent again.
+    let mut siege = Siege::new(16);
     for victim in [Victim::Server, Victim::Signer, Victim::Both] {
         for step in STEPS {
             let id = siege.ask(10_000_000);
@@ -197,7 +198,7 @@ fn a_withdrawal_is_paid_once_whoever_is_killed_at_whichever_step() {
 fn every_withdrawal_is_paid_once_through_fifty_random_kills() {
     let mut dice = Dice::from_environment();
     let kills = std::env::var("STRONGROOM_KILLS").map_or(50, |kills| kills.parse().unwrap());
-    let mut siege = Siege::new(8);
+    let mut siege = Siege::new(16);
     for kill in 0..kills {
         for _ in 0..dice.below(2) {
             siege.ask(1_000_000 + kill);

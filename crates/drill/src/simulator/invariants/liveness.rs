@@ -1,8 +1,10 @@
 //! `queued-gets-paid`: after quiet hours with honest blocks every withdrawal is paid or ended, or
 //! there is a reason that an operator can see.
 
+use std::collections::BTreeSet;
+
 use custody::{Custody, Withdrawal, WithdrawalState};
-use primitives::{BatchId, Sats, Timestamp, WithdrawalId};
+use primitives::{BatchId, Outpoint, Sats, Timestamp, WithdrawalId};
 use signer_protocol::EvidenceClass;
 
 use crate::simulator::{
@@ -33,7 +35,9 @@ pub(crate) fn why_unpaid(
             .or_else(|| why_queued(state, withdrawal)),
         WithdrawalState::Batched { batch }
         | WithdrawalState::Signed { batch }
-        | WithdrawalState::Broadcast { batch } => why_batched(state, *batch),
+        | WithdrawalState::Broadcast { batch } => {
+            why_never_signed(withdrawal).or_else(|| why_batched(state, *batch))
+        }
         WithdrawalState::Confirmed { .. } => None,
     };
     if reason.is_some() {
@@ -53,7 +57,8 @@ fn account_reason(state: &Custody, withdrawal: &Withdrawal) -> Option<&'static s
     (account.adrift > 0).then_some("its account has a deposit adrift")
 }
 
-fn why_queued(state: &Custody, withdrawal: &Withdrawal) -> Option<&'static str> {
+/// Why the signer never signs it, however long one waits.
+fn why_never_signed(withdrawal: &Withdrawal) -> Option<&'static str> {
     let limits = &house().ok()?.settings.limits;
     let listed = (1..=CUSTOMERS).filter(|customer| *customer != UNLISTED);
     let listed = listed.map(|customer| key_id(customer_key(customer)));
@@ -72,13 +77,26 @@ fn why_queued(state: &Custody, withdrawal: &Withdrawal) -> Option<&'static str> 
     {
         return Some("it is larger than the signer ever releases");
     }
+    None
+}
+
+fn why_queued(state: &Custody, withdrawal: &Withdrawal) -> Option<&'static str> {
+    if let Some(reason) = why_never_signed(withdrawal) {
+        return Some(reason);
+    }
     let params = state.params().ok()?;
     if withdrawal.pin.is_some_and(|pin| state.coins().get(&pin).is_none()) {
         return Some("its pin is not in the chain");
     }
     let tip = state.chain_state()?.tip.height;
     let most = usize::try_from(params.batch_inputs_max).ok()?;
-    let free = state.coins().free();
+    // The pins of others are kept for them.
+    let kept: BTreeSet<Outpoint> = state
+        .withdrawals()
+        .filter(|(_, other)| other.state.holds_money() && other.pin != withdrawal.pin)
+        .filter_map(|(_, other)| other.pin)
+        .collect();
+    let free = state.coins().free().filter(|(outpoint, _)| !kept.contains(outpoint));
     let spendable = free.filter(|(_, coin)| coin.is_spendable(tip, params.final_confirmations));
     // A pin takes one of the places.
     let places = if withdrawal.pin.is_some() { most.saturating_sub(1) } else { most };

@@ -42,7 +42,8 @@ impl Drop for Stage {
             return;
         }
         for log in ["server.log", "signer.log"] {
-            let text = std::fs::read_to_string(self.dir.path().join(log)).unwrap_or_default();
+            let text = std::fs::read_to_string(self.dir.path().join("house").join(log))
+                .unwrap_or_default();
             let lines: Vec<_> = text.lines().collect();
             let end = lines[lines.len().saturating_sub(40)..].join("\n");
             eprintln!("--- the end of {log}\n{end}");
