@@ -139,9 +139,6 @@ impl Custody {
             return Err("this settlement was posted before".to_owned());
         }
         self.post_with_shares(&event.transfers)?;
-        for transfer in &event.transfers {
-            self.touched.accounts.extend([transfer.from, transfer.to]);
-        }
         Ok(())
     }
 }

@@ -27,10 +27,6 @@ pub const STATE_VERSION: u32 = 2;
 /// What events have changed since somebody last asked, for those who show it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Touched {
-    /// Accounts whose balances or freeze changed.
-    pub accounts: BTreeSet<AccountId>,
-    /// Keys that were registered or revoked.
-    pub keys: BTreeSet<KeyId>,
     /// Deposits that changed.
     pub deposits: BTreeSet<Outpoint>,
     /// Withdrawals that changed.

@@ -12,6 +12,8 @@
 //! customer signs the 32 bytes of the hash with Ed25519. Published with vectors in
 //! `docs/payout-intent.md`.
 
+use std::sync::LazyLock;
+
 use primitives::{AccountId, DeploymentId, Network, Sats, Seconds, Timestamp, WithdrawalId};
 use sha2::{Digest, Sha256};
 
@@ -179,9 +181,14 @@ impl PayoutIntent {
 /// The tagged hash of the canonical bytes of an intent.
 #[must_use]
 pub fn hash_bytes(intent: &[u8]) -> [u8; 32] {
-    let tag = Sha256::digest(TAG);
-    Sha256::new().chain_update(tag).chain_update(tag).chain_update(intent).finalize().into()
+    TAGGED.clone().chain_update(intent).finalize().into()
 }
+
+/// SHA-256 after the tag, twice, which fills one block: what every intent's hash begins with.
+static TAGGED: LazyLock<Sha256> = LazyLock::new(|| {
+    let tag = Sha256::digest(TAG);
+    Sha256::new().chain_update(tag).chain_update(tag)
+});
 
 struct Reader<'a> {
     rest: &'a [u8],

@@ -13,6 +13,7 @@
 
 mod journal_thread;
 mod open;
+mod replay;
 mod turn;
 pub mod witness;
 
@@ -27,6 +28,7 @@ use std::{
 use custody::{Command, Custody, Refusal};
 use tokio::sync::oneshot;
 
+pub(crate) use open::newest_snapshot;
 pub use open::{OpenFault, Opened, Options, open};
 
 /// Commands and reads that may wait; more are refused with `busy`.

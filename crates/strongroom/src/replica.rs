@@ -14,8 +14,13 @@ use std::{
 };
 
 use custody::{Custody, Event, STATE_VERSION};
-use store::{Entry, Fault, Identity, Journal, Learner, Position, ReadModel, SnapshotStore, Views};
+use store::{
+    Entry, Fault, Identity, Journal, Learner, Position, ReadModel, SnapshotStore, SqliteJournal,
+    Views,
+};
 use tokio::sync::Notify;
+
+use crate::core::{Options, newest_snapshot};
 
 /// Entries between two snapshots.
 const SNAPSHOT_EVERY: u64 = 1_000_000;
@@ -71,26 +76,34 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Opens the views and brings them to the end of `journal`. `snapshot` is the newest one, if
-    /// there is one: it spares a replay from the first entry.
+    /// Opens the views and brings them to the end of `journal`, where the core stands with `live`.
+    /// The newest snapshot holds `last_snapshot` entries.
     pub(crate) fn open(
-        dir: &Path,
-        snapshots: SnapshotStore,
-        journal: &dyn Journal,
-        snapshot: Option<(Custody, Position)>,
+        options: &Options,
+        journal: &SqliteJournal,
+        live: &Custody,
+        last_snapshot: u64,
     ) -> Result<Self, Fault> {
-        let path = dir.join("views.sqlite");
+        let path = options.dir.join("views.sqlite");
         let learner = Learner::new(Custody::default());
         let identity = journal.identity();
+        let snapshots = SnapshotStore::open(&options.snapshots(), identity)?;
         let mut views = open_views(&path, identity, &learner)?;
         if views.applied() > journal.size() {
             drop(views);
             remove(&path);
             views = open_views(&path, identity, &learner)?;
         }
-        let last_snapshot = snapshot.as_ref().map_or(0, |(_, position)| position.size());
-        let usable = snapshot.filter(|_| last_snapshot <= views.applied());
-        let state = replay_to(journal, usable.map(|(state, _)| state), views.applied())?;
+        let applied = views.applied();
+        let state = if applied == journal.size() {
+            live.clone()
+        } else {
+            // The last views were not durable: they go on from where they are.
+            let usable = last_snapshot > 0 && last_snapshot <= applied;
+            let snapshot = if usable { newest_snapshot(options, &identity)? } else { None };
+            let snapshot = snapshot.filter(|(state, _)| state.seq() <= applied);
+            replay_to(journal, snapshot.map(|(state, _)| state), applied)?
+        };
         *learner.state() = state;
         views.catch_up(journal)?;
         let shared = Arc::new(Replica {

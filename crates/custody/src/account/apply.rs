@@ -54,7 +54,6 @@ impl Custody {
         });
         let made = event.account.number();
         self.idempotency.remember(self.now, event.idempotency.as_ref(), made);
-        self.touched.accounts.insert(event.account);
         Ok(())
     }
 
@@ -66,7 +65,6 @@ impl Custody {
         if self.keys.insert(id, event.key).is_some() {
             return Err(format!("{id} is registered already"));
         }
-        self.touched.keys.insert(id);
         Ok(())
     }
 
@@ -76,7 +74,6 @@ impl Custody {
             return Err(format!("{} is revoked already", event.key));
         }
         key.revoke(self.now);
-        self.touched.keys.insert(event.key);
         Ok(())
     }
 
@@ -110,7 +107,6 @@ impl Custody {
             let state = if frozen { "frozen already" } else { "not frozen" };
             return Err(format!("account {id} is {state}"));
         }
-        self.touched.accounts.insert(id);
         Ok(())
     }
 }

@@ -273,7 +273,6 @@ impl Custody {
         before: &DepositState,
         after: &DepositState,
     ) -> Result<(), String> {
-        self.touched.accounts.insert(id);
         let account = self.account_mut(id)?;
         let adrift = |state: &DepositState| u32::from(matches!(state, DepositState::Adrift { .. }));
         let exposed = (before.is_unsettled(), after.is_unsettled());

@@ -247,7 +247,6 @@ impl Custody {
         account.maturing = account.maturing.checked_add(amount).ok_or_else(wrong)?;
         let share = self.maturing.get(holder, deposit).checked_add(amount).ok_or_else(wrong)?;
         self.maturing.set(holder, deposit, share);
-        self.touched.accounts.insert(holder);
         Ok(())
     }
 
@@ -260,7 +259,6 @@ impl Custody {
         let account = self.account_mut(holder)?;
         account.maturing = account.maturing.checked_sub(amount).ok_or_else(wrong)?;
         self.maturing.set(holder, deposit, share);
-        self.touched.accounts.insert(holder);
         Ok(())
     }
 }

@@ -51,7 +51,6 @@ impl Custody {
             state,
         };
         self.index_withdrawal(id, Place::of(&withdrawal));
-        self.touched.accounts.insert(intent.account);
         self.touched.withdrawals.insert(id);
         self.withdrawals.insert(id, withdrawal);
         if holds_money { Ok(()) } else { self.void_hold(id) }
@@ -159,13 +158,11 @@ impl Custody {
         state: WithdrawalState,
     ) -> Result<(), String> {
         let withdrawal = self.withdrawal_mut(id)?;
-        let account = withdrawal.account;
         let before = Place::of(withdrawal);
         withdrawal.state = state;
         let after = Place::of(withdrawal);
         self.unindex_withdrawal(id, before);
         self.index_withdrawal(id, after);
-        self.touched.accounts.insert(account);
         self.touched.withdrawals.insert(id);
         Ok(())
     }

@@ -2,7 +2,6 @@
 //! witnessed. A journal that is shorter than the signer remembers is never opened.
 
 use std::{
-    ops::ControlFlow,
     path::PathBuf,
     sync::{
         Arc,
@@ -11,18 +10,21 @@ use std::{
     thread,
 };
 
-use custody::{Custody, Event, STATE_VERSION};
+use custody::{Custody, STATE_VERSION};
 use primitives::DeploymentId;
 use signer_protocol::{TreeHead, merkle::Frontier};
 use store::{Entry, Fault, Identity, Journal, Opening, Position, SnapshotStore, SqliteJournal};
 
-use super::{Core, QUEUE_MAX, Running, journal_thread, turn, witness::Witness};
+use super::{
+    Core, QUEUE_MAX, Running, journal_thread,
+    replay::{Replayed, replay},
+    turn,
+    witness::Witness,
+};
 use crate::replica::{Replica, Writer};
 
 /// Turns that wait for the disk: one is written while the next is decided.
 const TURNS_MAX: usize = 1;
-/// Entries of a replay after which what they touched is forgotten.
-const TOUCHED_KEPT: u64 = 1_000;
 
 /// Where the core's files are, and what the signer said.
 #[derive(Debug, Clone)]
@@ -92,7 +94,8 @@ pub struct Opened {
     journal: SqliteJournal,
     state: Custody,
     witness: Arc<Witness>,
-    snapshot: Option<(Custody, Position)>,
+    /// Entries that the newest snapshot holds.
+    snapshot_size: u64,
 }
 
 impl Opened {
@@ -107,11 +110,8 @@ impl Opened {
     /// # Errors
     ///
     /// [`Fault`] where the views cannot be opened and brought up to date.
-    pub fn run(mut self, options: &Options) -> Result<(Running, Arc<Replica>), Fault> {
-        let identity = self.journal.identity();
-        let snapshots = SnapshotStore::open(&options.snapshots(), identity)?;
-        let snapshot = self.snapshot.take();
-        let writer = Writer::open(&options.dir, snapshots, &self.journal, snapshot)?;
+    pub fn run(self, options: &Options) -> Result<(Running, Arc<Replica>), Fault> {
+        let writer = Writer::open(options, &self.journal, &self.state, self.snapshot_size)?;
         let shared = writer.shared();
         let (sender, entries) = channel();
         let mut running = self.start(Some(sender));
@@ -153,26 +153,30 @@ pub fn open(options: &Options) -> Result<Opened, OpenFault> {
             return Err(OpenFault::JournalMissing { path, size: head.size });
         }
         let journal = SqliteJournal::create(&path, identity)?;
-        return replay(journal, Custody::default(), &Position::start(&identity), options);
+        let (state, witnessed, since) = (Custody::default(), Frontier::new(), Vec::new());
+        return Ok(opened(Replayed { journal, state, witnessed, since }, 0));
     }
     let snapshot = newest_snapshot(options, &identity)?;
     let (state, position) =
-        snapshot.clone().unwrap_or_else(|| (Custody::default(), Position::start(&identity)));
-    let journal = SqliteJournal::open(&Opening {
-        path,
-        identity,
-        position: Some(position.clone()),
-        witnessed: options.witnessed,
-    })?;
-    let opened = replay(journal, state, &position, options)?;
-    Ok(Opened { snapshot, ..opened })
+        snapshot.unwrap_or_else(|| (Custody::default(), Position::start(&identity)));
+    let snapshot_size = position.size();
+    let witnessed = options.witnessed;
+    let opening = Opening { path, identity, position: Some(position), witnessed };
+    Ok(opened(replay(&opening, state)?, snapshot_size))
+}
+
+fn opened(replayed: Replayed, snapshot_size: u64) -> Opened {
+    let Replayed { journal, state, witnessed, since } = replayed;
+    let current = journal.frontier().clone();
+    let witness = Arc::new(Witness::new(journal.shard(), witnessed, since, current));
+    Opened { journal, state, witness, snapshot_size }
 }
 
 /// The newest snapshot that this release can use.
-fn newest_snapshot(
+pub(crate) fn newest_snapshot(
     options: &Options,
     identity: &Identity,
-) -> Result<Option<(Custody, Position)>, OpenFault> {
+) -> Result<Option<(Custody, Position)>, Fault> {
     let store = SnapshotStore::open(&options.snapshots(), *identity)?;
     let loaded = store.load_newest(STATE_VERSION)?;
     for skipped in &loaded.skipped {
@@ -186,52 +190,4 @@ fn newest_snapshot(
             Ok(None)
         }
     }
-}
-
-fn replay(
-    journal: SqliteJournal,
-    mut state: Custody,
-    position: &Position,
-    options: &Options,
-) -> Result<Opened, OpenFault> {
-    let witnessed_size = options.witnessed.map_or(0, |head| head.size);
-    // The proof for the next head begins where the signer stands, which may lie before a snapshot.
-    let known = if witnessed_size < position.size() { None } else { Some(position) };
-    let mut witnessed = known.map_or_else(Frontier::new, |position| position.frontier().clone());
-    let mut since = Vec::new();
-    let mut result = Ok(());
-    let from = witnessed.size().saturating_add(1);
-    journal.read(from, &mut |entry| {
-        result = follow(&mut state, position, &entry).and_then(|()| {
-            if entry.seq > witnessed_size {
-                since.push(entry.leaf);
-                return Ok(());
-            }
-            witnessed
-                .push(entry.leaf)
-                .map_err(|error| OpenFault::Entry { seq: entry.seq, reason: error.to_string() })
-        });
-        if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    result?;
-    drop(state.take_touched());
-    let current = journal.frontier().clone();
-    let witness = Arc::new(Witness::new(options.shard, witnessed, since, current));
-    Ok(Opened { journal, state, witness, snapshot: None })
-}
-
-fn follow(state: &mut Custody, position: &Position, entry: &Entry) -> Result<(), OpenFault> {
-    if entry.seq <= position.size() {
-        return Ok(());
-    }
-    let wrong = |reason: String| OpenFault::Entry { seq: entry.seq, reason };
-    let record = &entry.record;
-    let event = Event::decode(record.kind, record.version, &record.body)
-        .map_err(|error| wrong(error.to_string()))?;
-    state.apply(record.at, &event).map_err(|corrupt| wrong(corrupt.to_string()))?;
-    if entry.seq.is_multiple_of(TOUCHED_KEPT) {
-        // Nobody asks what a replay has touched: it must not grow with the journal.
-        drop(state.take_touched());
-    }
-    Ok(())
 }

@@ -8,8 +8,9 @@ use primitives::{KeyId, Timestamp};
 use super::{Message, Reveal};
 use crate::clock;
 
-/// Commands and reads that one turn takes at most, so that no answer waits for thousands.
-const TURN_MAX: usize = 4096;
+/// Commands and reads that one turn takes at most: while the disk writes one turn the next is
+/// decided, which a turn of all that wait would never let happen.
+const TURN_MAX: usize = 256;
 /// How often the consequences of one block are asked for at most: more means that they feed on
 /// themselves.
 const ADVANCES_MAX: usize = 10_000;

@@ -10,7 +10,7 @@ use super::{
     wal::{self, Wal},
 };
 use crate::{
-    Fault, Identity, Position,
+    Entry, Fault, Identity, Position,
     database::{self, Pragma},
     journal::batch::Batch,
 };
@@ -76,7 +76,7 @@ impl SqliteJournal {
         std::fs::rename(&draft, path).map_err(database::io("renaming", &draft))?;
         database::sync_folder(path)?;
         let opening = Opening { path: path.to_owned(), identity, position: None, witnessed: None };
-        Self::open_locked(&opening, lock)
+        Self::open_locked(&opening, lock, &mut |_position, _entry| {})
     }
 
     /// Opens a journal for writing and follows its chain from [`Opening::position`] to the end.
@@ -89,13 +89,33 @@ impl SqliteJournal {
     /// journal is not what was written (the files are then left as they are); [`Fault::Sqlite`],
     /// [`Fault::Io`], [`Fault::PragmaNotFollowed`], [`Fault::SqliteTooOld`].
     pub fn open(opening: &Opening) -> Result<Self, Fault> {
+        Self::open_and(opening, &mut |_position, _entry| {})
+    }
+
+    /// As [`SqliteJournal::open`], and hands each entry that is read to `visit` on the way, with
+    /// the place that it leads to: a replay need not read and hash everything twice.
+    ///
+    /// Only when this has returned is it known that what was handed out is what was written. On an
+    /// error all of it must be thrown away.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteJournal::open`].
+    pub fn open_and(
+        opening: &Opening,
+        visit: &mut dyn FnMut(&Position, Entry),
+    ) -> Result<Self, Fault> {
         // Not created by the way: an empty journal in a wrong place is worse than none.
         let path = &opening.path;
         std::fs::metadata(path).map_err(database::io("opening", path))?;
-        Self::open_locked(opening, Lock::to_write(path)?)
+        Self::open_locked(opening, Lock::to_write(path)?, visit)
     }
 
-    fn open_locked(opening: &Opening, lock: Lock) -> Result<Self, Fault> {
+    fn open_locked(
+        opening: &Opening,
+        lock: Lock,
+        visit: &mut dyn FnMut(&Position, Entry),
+    ) -> Result<Self, Fault> {
         let (path, identity) = (&opening.path, &opening.identity);
         // Before SQLite sees the files: it would drop what follows a damaged frame, and write over
         // it.
@@ -104,7 +124,7 @@ impl SqliteJournal {
         keep_files_on_close(&connection, true).map_err(database::sqlite("opening", path))?;
         check_meta(&connection, path, identity)?;
         database::set(&connection, path, &WRITING)?;
-        let position = follow(&connection, opening)?;
+        let position = follow(&connection, opening, visit)?;
         // From here on it must succeed.
         begin_new_log(&connection, path)?;
         Ok(Self {
@@ -154,7 +174,11 @@ fn refuse_damage(path: &Path) -> Result<(), Fault> {
 }
 
 /// Reads from the trusted place to the end, and compares with the witnessed head.
-fn follow(connection: &Connection, opening: &Opening) -> Result<Position, Fault> {
+fn follow(
+    connection: &Connection,
+    opening: &Opening,
+    visit: &mut dyn FnMut(&Position, Entry),
+) -> Result<Position, Fault> {
     let (path, identity) = (&opening.path, &opening.identity);
     let failed = database::sqlite("reading", path);
     let shard = identity.shard;
@@ -167,10 +191,11 @@ fn follow(connection: &Connection, opening: &Opening) -> Result<Position, Fault>
     }
     while let Some(row) = rows.next().map_err(&failed)? {
         let (seq, bytes) = entry_in(row).map_err(&failed)?;
-        position.follow(shard, seq, bytes)?;
+        let entry = position.follow(shard, seq, bytes)?;
         if let Some(witnessed) = &opening.witnessed {
             position.compare(shard, witnessed)?;
         }
+        visit(&position, entry);
     }
     match opening.witnessed {
         Some(witnessed) if witnessed.size > position.size() => {
