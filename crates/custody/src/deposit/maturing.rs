@@ -104,7 +104,10 @@ impl Custody {
     }
 
     /// Posts transfers between customers in order, and has shares travel with them.
-    pub(crate) fn post_with_shares(&mut self, transfers: &[CustomerTransfer]) -> Result<(), String> {
+    pub(crate) fn post_with_shares(
+        &mut self,
+        transfers: &[CustomerTransfer],
+    ) -> Result<(), String> {
         let postings: Vec<_> = transfers.iter().map(CustomerTransfer::posting).collect();
         let nobody = |transfer: &CustomerTransfer| {
             self.maturing.by_holder.range(held_by(transfer.from)).next().is_none()
@@ -117,7 +120,9 @@ impl Custody {
         }
         for (transfer, posting) in transfers.iter().zip(&postings) {
             let free = self.free_of_maturing(transfer.from)?;
-            for (deposit, amount) in self.draw(transfer.from, transfer.amount.saturating_sub(free))? {
+            for (deposit, amount) in
+                self.draw(transfer.from, transfer.amount.saturating_sub(free))?
+            {
                 self.give(transfer.to, deposit, amount)?;
             }
             self.post(std::slice::from_ref(posting))?;

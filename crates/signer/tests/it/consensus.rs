@@ -1,33 +1,59 @@
-//! What the signer signs is valid under the consensus rules of Bitcoin Core (bitcoinconsensus).
+//! What the signer signs is valid: the sighash is computed here once more from the transaction and
+//! the coins that it spends, and the signature checked against the key that the coin's script
+//! commits to (BIP-143, BIP-341). The end-to-end tests have a real node judge the same.
 
-use bitcoin::{Amount, Transaction, TxOut, consensus::serialize, psbt::PsbtSighashType};
+use bitcoin::{
+    Amount, CompressedPublicKey, ScriptBuf, Transaction, TxOut, XOnlyPublicKey, ecdsa,
+    psbt::PsbtSighashType,
+    secp256k1::{Message, Secp256k1},
+    sighash::{Prevouts, SighashCache},
+    taproot,
+};
 use signer::{ScriptKind, sample::Batch};
 
 use crate::rig::{Rig, transaction};
 
 /// The number of the first input that is not valid when the coins are `spent`.
 fn invalid_input(transaction: &Transaction, spent: &[TxOut]) -> Option<usize> {
-    let bytes = serialize(transaction);
-    let outputs: Vec<bitcoinconsensus::Utxo> = spent
-        .iter()
-        .map(|coin| bitcoinconsensus::Utxo {
-            script_pubkey: coin.script_pubkey.as_bytes().as_ptr(),
-            script_pubkey_len: u32::try_from(coin.script_pubkey.len()).unwrap(),
-            value: i64::try_from(coin.value.to_sat()).unwrap(),
-        })
-        .collect();
-    let flags = bitcoinconsensus::VERIFY_ALL_PRE_TAPROOT | bitcoinconsensus::VERIFY_TAPROOT;
     (0..spent.len()).find(|&input| {
-        bitcoinconsensus::verify_with_flags(
-            spent[input].script_pubkey.as_bytes(),
-            spent[input].value.to_sat(),
-            &bytes,
-            Some(&outputs),
-            input,
-            flags,
-        )
-        .is_err()
+        let valid = if spent[input].script_pubkey.is_p2tr() {
+            is_valid_taproot(transaction, spent, input)
+        } else {
+            is_valid_key_hash(transaction, spent, input)
+        };
+        valid != Some(true)
     })
+}
+
+fn is_valid_taproot(transaction: &Transaction, spent: &[TxOut], input: usize) -> Option<bool> {
+    let witness = &transaction.input[input].witness;
+    let signature = taproot::Signature::from_slice(witness.nth(0)?).ok()?;
+    let key = XOnlyPublicKey::from_slice(&spent[input].script_pubkey.as_bytes()[2..]).ok()?;
+    let hash = SighashCache::new(transaction)
+        .taproot_key_spend_signature_hash(input, &Prevouts::All(spent), signature.sighash_type)
+        .ok()?;
+    let checked = Secp256k1::verification_only().verify_schnorr(
+        &signature.signature,
+        &Message::from(hash),
+        &key,
+    );
+    Some(witness.len() == 1 && checked.is_ok())
+}
+
+fn is_valid_key_hash(transaction: &Transaction, spent: &[TxOut], input: usize) -> Option<bool> {
+    let (witness, coin) = (&transaction.input[input].witness, &spent[input]);
+    let signature = ecdsa::Signature::from_slice(witness.nth(0)?).ok()?;
+    let key = CompressedPublicKey::from_slice(witness.nth(1)?).ok()?;
+    let is_its_key = coin.script_pubkey == ScriptBuf::new_p2wpkh(&key.wpubkey_hash());
+    let hash = SighashCache::new(transaction)
+        .p2wpkh_signature_hash(input, &coin.script_pubkey, coin.value, signature.sighash_type)
+        .ok()?;
+    let checked = Secp256k1::verification_only().verify_ecdsa(
+        &Message::from(hash),
+        &signature.signature,
+        &key.0,
+    );
+    Some(witness.len() == 2 && is_its_key && checked.is_ok())
 }
 
 fn spent(batch: &Batch) -> Vec<TxOut> {

@@ -46,8 +46,9 @@ fn run(lab: &Lab, house: &House, core: &Core, callers: usize, requests: usize, s
         rates.push(requests as f64 / begun.elapsed().as_secs_f64());
     }
     let name = format!("withdrawal-decisions/{callers}{suffix}");
+    let views = if suffix.is_empty() { "without" } else { "with" };
     let conditions = format!(
-        "{callers} callers in a closed loop, {} accounts, {requests} x {ROUNDS} customer-signed requests, signatures checked before; each answered after its journal entry is flushed, those that wait together in one append",
+        "{callers} callers in a closed loop, {} accounts, {requests} x {ROUNDS} customer-signed requests, signatures checked before; each answered after its journal entry is flushed, those that wait together in one append; {views} views and snapshots",
         house.size.accounts
     );
     lab.figure(&watch, &name, (median(rates), "decisions/s"), &conditions);

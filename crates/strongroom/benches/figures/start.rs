@@ -26,12 +26,8 @@ pub fn measure(lab: &mut Lab) {
     );
     lab.figure(&watch, "start/open", (number("seconds"), "s"), &conditions);
     let bytes = number("resident") / accounts;
-    let what =
-        "resident memory after the open over accounts; two states, one of them for the views";
+    let what = "resident memory after the open over accounts: the core's state; a server keeps a second of the same size, for views and snapshots";
     lab.figure(&watch, "start/memory-per-account", (bytes, "bytes"), what);
-    let bytes = number("alone") / accounts;
-    let what = "the same without the views' state; what the allocator gave back";
-    lab.figure(&watch, "start/memory-per-account-alone", (bytes, "bytes"), what);
 }
 
 /// Opens the house in `dir` and prints seconds and bytes.
@@ -45,14 +41,12 @@ pub fn probe(dir: &Path) {
     let begun = Instant::now();
     let opened = core::open(&options).expect("a whole journal");
     let seconds = begun.elapsed().as_secs_f64();
-    let both = resident() - before;
-    let running = opened.run_alone();
-    let alone = resident() - before;
+    let resident = resident() - before;
     let line = serde_json::json!({
-        "seconds": seconds, "snapshot_bytes": snapshot_bytes, "resident": both, "alone": alone,
+        "seconds": seconds, "snapshot_bytes": snapshot_bytes, "resident": resident,
     });
     println!("{line}");
-    running.stop();
+    drop(opened);
 }
 
 /// Resident memory of this process, in bytes.

@@ -60,7 +60,7 @@ fn run(lab: &Lab, house: &House, core: &Core, way: &Way) {
         rates.push((way.groups * way.group) as f64 / begun.elapsed().as_secs_f64());
     }
     let conditions = format!(
-        "groups of {}, {} outstanding, {accounts} accounts, {} x {ROUNDS} groups; each answered after its journal entry is flushed (SQLite, synchronous=FULL)",
+        "groups of {}, {} outstanding, {accounts} accounts, {} x {ROUNDS} groups; each answered after its journal entry is flushed (SQLite, synchronous=FULL); without views and snapshots",
         way.group, way.outstanding, way.groups
     );
     lab.figure(&watch, &name, (median(rates), "transfers/s"), &conditions);
