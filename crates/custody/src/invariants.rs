@@ -100,11 +100,9 @@ impl Custody {
             }
             let Some(account) = deposit.account else { continue };
             let (exposed, adrift) = sums.entry(account).or_default();
-            let plus = |sum: Sats, counts: bool| {
-                let value = if counts { deposit.value } else { Sats::ZERO };
-                sum.checked_add(value).unwrap_or(Sats::MAX)
-            };
-            *exposed = plus(*exposed, deposit.state.is_unsettled());
+            if deposit.state.is_unsettled() {
+                *exposed = exposed.checked_add(deposit.value).unwrap_or(Sats::MAX);
+            }
             let is_adrift = matches!(deposit.state, DepositState::Adrift { .. });
             *adrift = adrift.saturating_add(u32::from(is_adrift));
         }
