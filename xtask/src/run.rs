@@ -3,6 +3,7 @@
 use std::{
     env, fmt,
     io::Write,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -50,9 +51,10 @@ impl Step {
         String::from_utf8(output.stdout).map_err(|error| Trouble(error.to_string()))
     }
 
-    /// Runs a program that was built.
-    pub(crate) fn program(&self, program: &Path, arguments: &[&str]) -> Result<(), Trouble> {
-        self.finish(Command::new(program), arguments)
+    /// Becomes a program that was built; comes back only where it cannot be run.
+    pub(crate) fn become_program(&self, program: &Path, arguments: &[&str]) -> Result<(), Trouble> {
+        let error = self.prepare(&mut Command::new(program), arguments).exec();
+        Err(Trouble(format!("{} cannot be run: {error}", program.display())))
     }
 
     fn prepare<'a>(&self, command: &'a mut Command, arguments: &[&str]) -> &'a mut Command {

@@ -96,6 +96,12 @@ impl RegtestNode {
         Node::new(self.endpoint())
     }
 
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// Its data folder.
     #[must_use]
     pub fn dir(&self) -> &PathBuf {

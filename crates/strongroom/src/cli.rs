@@ -1,6 +1,7 @@
 //! The command line. Data goes to standard output, talk to standard error.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused by a rule, 5 unreachable, 6 a check failed.
+//! Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused by a rule, 5 unreachable, 6 a check failed,
+//! 130 interrupted.
 
 mod customer;
 mod journal;
@@ -11,7 +12,9 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::{client::ClientFault, config::Config, demo, edge, serve};
+use crate::{
+    client::ClientFault, config::Config, demo, edge, house::interrupt::Interrupted, serve,
+};
 
 /// Custody and withdrawal security of an exchange.
 #[derive(Debug, Parser)]
@@ -69,16 +72,18 @@ pub(crate) struct Server {
 pub(crate) enum Failure {
     Failed(anyhow::Error),
     Client(ClientFault),
+    Interrupted(Interrupted),
     /// The check's own words were printed already.
     CheckFailed,
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        match error.into().downcast::<ClientFault>() {
-            Ok(fault) => Self::Client(fault),
-            Err(error) => Self::Failed(error),
-        }
+        let error = match error.into().downcast::<ClientFault>() {
+            Ok(fault) => return Self::Client(fault),
+            Err(error) => error,
+        };
+        error.downcast::<Interrupted>().map_or_else(Self::Failed, Self::Interrupted)
     }
 }
 
@@ -97,6 +102,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Failure::Client(fault @ ClientFault::Unreachable { .. }) => (5, Some(fault.to_string())),
         Failure::Client(fault @ ClientFault::Refused { .. }) => (3, Some(fault.to_string())),
         Failure::Client(fault @ ClientFault::Local { .. }) => (1, Some(fault.to_string())),
+        Failure::Interrupted(interrupted) => (130, Some(interrupted.to_string())),
         Failure::Failed(error) => (1, Some(format!("{error:#}"))),
     };
     if let Some(text) = text {

@@ -3,14 +3,18 @@
 
 mod story;
 
-use std::{path::PathBuf, thread, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::Args;
 
 use crate::{
     cli::print,
-    house::{House, Programs},
+    house::{House, Programs, interrupt},
 };
 
 /// How the demo runs.
@@ -28,8 +32,20 @@ pub struct DemoArgs {
 ///
 /// # Errors
 ///
-/// The first step that did not hold.
+/// The first step that did not hold, or [`interrupt::Interrupted`].
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
+    interrupt::listen().context("listening for Ctrl-C")?;
+    let told = tell(args);
+    if told.is_err() {
+        // Ctrl-C in a terminal ends the children too, so whatever failed may have failed for that.
+        // Node, signer, server and the throw-away folder are gone by now.
+        thread::sleep(Duration::from_millis(100));
+        interrupt::check()?;
+    }
+    told
+}
+
+fn tell(args: &DemoArgs) -> anyhow::Result<()> {
     let scratch = tempfile::tempdir().context("making a throw-away folder")?;
     let dir = match &args.keep {
         Some(dir) => {
@@ -41,28 +57,31 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     };
     print("Strongroom demo: a throw-away regtest; nothing here is money.")?;
     print(&format!("Everything is in {}.\n", dir.display()))?;
-    let programs = Programs::find(&std::env::current_exe()?)?;
+    let program = std::env::current_exe()?;
+    let programs = Programs::find(&program)?;
     let house = House::build(&dir, &programs)?;
     story::tell(&house)?;
     if !args.exit {
-        next(&house)?;
-        wait_for_interrupt()?;
+        next(&house, &program)?;
+        interrupt::wait();
+        // The terminal sends SIGINT to the children too; let them write their last lines.
+        thread::sleep(Duration::from_millis(100));
     }
     print("\nEnding server, signer and node.")?;
     let journal = house.journal();
     house.close()?;
     if args.keep.is_some() {
         print(&format!("Kept in {}. Check the journal offline:", dir.display()))?;
-        print(&format!("  strongroom journal verify {}", journal.display()))?;
+        print(&format!("  {} journal verify {}", program.display(), journal.display()))?;
     }
     print("Every step held.")?;
     Ok(())
 }
 
-fn next(house: &House) -> anyhow::Result<()> {
+fn next(house: &House, program: &Path) -> anyhow::Result<()> {
     let (url, monitor) = (house.url(), house.monitor_url());
     let (token, dir) = (house.token_file(), house.dir.display().to_string());
-    let token = token.display();
+    let (token, program) = (token.display(), program.display());
     print(&format!(
         "
 The server goes on. Try next, in another terminal:
@@ -71,23 +90,16 @@ The server goes on. Try next, in another terminal:
   curl -s {monitor}/readyz
   curl -s {monitor}/metrics
   export STRONGROOM_SERVER={url} STRONGROOM_OPERATOR_TOKEN_FILE={token}
-  strongroom ops overview
-  strongroom customer account --key-file {dir}/alice.key
-  strongroom customer withdrawals --key-file {dir}/alice.key
-  strongroom ops stop        # nothing is released until: strongroom ops resume
+  {program} ops overview
+  {program} customer account --key-file {dir}/alice.key
+  {program} customer withdrawals --key-file {dir}/alice.key
+  {program} ops stop      # nothing is released any more
+  {program} ops resume    # until now
   {signer} halt --admin-socket {admin} --reason drill
 
 Ctrl-C ends it and leaves nothing behind.",
         signer = house.signer_program().display(),
         admin = house.admin_socket().display(),
     ))?;
-    Ok(())
-}
-
-fn wait_for_interrupt() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { tokio::signal::ctrl_c().await })?;
-    // The terminal sends SIGINT to the children too; let them write their last lines.
-    thread::sleep(Duration::from_millis(100));
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! process. The demo lives in it, and the end-to-end tests kill its parts.
 
 mod config;
+pub mod interrupt;
 mod process;
 
 use std::{
@@ -299,17 +300,18 @@ impl House {
     }
 }
 
-/// Asks `found` until it finds, at most for [`PATIENCE`].
+/// Asks `found` until it finds, at most for [`PATIENCE`], or until a person interrupts.
 ///
 /// # Errors
 ///
-/// That of `found`, or that the time is over.
+/// That of `found`, [`interrupt::Interrupted`], or that the time is over.
 pub fn wait_for<T>(
     what: &str,
     mut found: impl FnMut() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<T> {
     let begun = clock::monotonic();
     loop {
+        interrupt::check()?;
         if let Some(found) = found()? {
             return Ok(found);
         }

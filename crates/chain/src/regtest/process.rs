@@ -57,6 +57,10 @@ impl Process {
         &self.dir
     }
 
+    pub(super) fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     pub(super) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             // Both fail only for a process that is already gone.

@@ -134,7 +134,7 @@ fn reaches(customer: &Customer, id: &str, wanted: &str) -> anyhow::Result<Value>
     })
 }
 
-/// What is refused is part of the story: more than there is, and a changed intent.
+/// What is refused is part of the story: more than there is.
 fn refusals(house: &House, carol: &Customer) -> anyhow::Result<()> {
     let to: Address = house.node.fresh_address()?;
     let ask = house.ask(carol, &to, sats(90_000_000)?)?;

@@ -39,6 +39,12 @@ impl Process {
         &self.log
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its exit, if it has ended.
     ///
     /// # Errors

@@ -71,24 +71,70 @@ fn a_demo_that_is_not_kept_leaves_nothing() {
     assert_eq!(processes_in(scratch.path()), Vec::<String>::new());
 }
 
+/// Sends SIGINT to a process, or with a `-` in front to a whole group.
+fn interrupt(whom: &str) {
+    assert!(Command::new("kill").args(["-INT", "--", whom]).status().unwrap().success());
+}
+
+fn leaves_nothing(scratch: &Path) {
+    wait_for("every process to be gone", || Ok(processes_in(scratch).is_empty().then_some(())))
+        .unwrap();
+    assert_eq!(fs::read_dir(scratch).unwrap().count(), 0);
+}
+
+/// Runs one of the lines that the demo suggests, as a person pastes it, with what was exported.
+fn try_line(exports: &str, line: &str) {
+    let script = format!("{exports}\n{line}");
+    let output = Command::new("sh").args(["-ec", &script]).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", words(&output));
+}
+
 #[test]
-fn control_c_ends_the_interactive_demo_well() {
+fn what_the_demo_suggests_works_and_control_c_ends_it_well() {
     let scratch = tempfile::tempdir().unwrap();
     let mut command = demo(scratch.path());
     // A group of its own, so that a signal reaches all of its processes, as from a terminal.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("Ctrl-C ends it")), "it invites to try more");
-    let group = format!("-{}", child.id());
-    let sent = Command::new("kill").args(["-INT", "--", &group]).status().unwrap();
-    assert!(sent.success());
-    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("Try next")), "it invites to try more");
+    let suggested = lines.by_ref().take_while(|line| !line.contains("Ctrl-C ends it"));
+    let suggested: Vec<_> = suggested.map(|line| line.trim().to_owned()).collect();
+    let (exports, tried): (Vec<_>, Vec<_>) = suggested
+        .iter()
+        .filter(|line| !line.is_empty())
+        .partition(|line| line.starts_with("export "));
+    assert_eq!(exports.len(), 1, "{suggested:#?}");
+    // A machine may have no curl; `edge` reads the same without one.
+    let (curls, tried): (Vec<_>, Vec<_>) =
+        tried.into_iter().partition(|line| line.starts_with("curl "));
+    assert_eq!((curls.len(), tried.len()), (3, 6), "{suggested:#?}");
+    for line in tried {
+        try_line(exports[0], line);
+    }
+
+    interrupt(&format!("-{}", child.id()));
+    let rest: Vec<String> = lines.collect();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{rest:#?} {}", words(&output));
-    wait_for("every process to be gone", || {
-        Ok(processes_in(scratch.path()).is_empty().then_some(()))
-    })
-    .unwrap();
-    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+    leaves_nothing(scratch.path());
+}
+
+#[test]
+fn a_demo_that_is_interrupted_amid_its_story_ends_its_children_and_leaves_nothing() {
+    // The program alone, as a supervisor would do it, and its whole group, as a terminal does.
+    for (sign, until) in [("", "1. "), ("", "3. "), ("-", "5. ")] {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut command = demo(scratch.path());
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.starts_with(until)), "the story comes to {until}");
+        interrupt(&format!("{sign}{}", child.id()));
+        let rest: Vec<String> = lines.collect();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{rest:#?} {}", words(&output));
+        assert!(words(&output).contains("interrupted"), "{}", words(&output));
+        leaves_nothing(scratch.path());
+    }
 }

@@ -1,7 +1,13 @@
 //! `kill -9` for the server and for the signer at every step of a withdrawal, and at random
-//! moments. `STRONGROOM_SEED=n` replays the random choices, `STRONGROOM_KILLS=n` makes more.
+//! moments. `STRONGROOM_SEED=n` replays the random choices, `STRONGROOM_KILLS=n` makes more than
+//! fifty.
 
-use std::{collections::BTreeSet, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+    thread,
+    time::Duration,
+};
 
 use serde_json::Value;
 use strongroom::{
@@ -167,27 +173,121 @@ impl Siege {
     }
 }
 
-const STEPS: [&str; 5] = ["queued", "batched", "signed", "broadcast", "confirmed"];
+/// Has a process stand still (`STOP`) or go on (`CONT`).
+fn signal(process: u32, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(sent.unwrap().success(), "SIG{name} for {process}");
+}
+
+/// Where a withdrawal is when somebody is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Queued,
+    Batched,
+    Signed,
+    Broadcast,
+    Confirmed,
+}
+
+impl Step {
+    const ALL: [Self; 5] =
+        [Self::Queued, Self::Batched, Self::Signed, Self::Broadcast, Self::Confirmed];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Batched => "batched",
+            Self::Signed => "signed",
+            Self::Broadcast => "broadcast",
+            Self::Confirmed => "confirmed",
+        }
+    }
+}
+
+/// What stands still, so that a withdrawal does.
+#[derive(Default)]
+struct Still(Vec<u32>);
+
+impl Still {
+    fn hold(&mut self, process: u32) {
+        signal(process, "STOP");
+        self.0.push(process);
+    }
+
+    /// Lets go on what was not killed.
+    fn release(self, alive: &[u32]) {
+        for process in self.0.into_iter().filter(|process| alive.contains(process)) {
+            signal(process, "CONT");
+        }
+    }
+}
+
+impl Siege {
+    fn processes(&self) -> Vec<u32> {
+        let stage = &self.stage;
+        let ours = [&stage.server, &stage.signer].into_iter().flatten();
+        ours.map(strongroom::house::Process::id).chain(stage.node.process_id()).collect()
+    }
+
+    fn signer(&self) -> u32 {
+        self.stage.signer.as_ref().unwrap().id()
+    }
+
+    fn is_at(&self, id: &str, step: Step) -> bool {
+        text(&self.status(id), "status") == step.name()
+    }
+
+    fn wait_until(&self, id: &str, steps: &[Step]) {
+        wait_for(&format!("{id} at {steps:?}"), || {
+            Ok(steps.iter().any(|step| self.is_at(id, *step)).then_some(()))
+        })
+        .unwrap();
+    }
+
+    /// A withdrawal that stands still at `step`.
+    fn hold_at(&mut self, step: Step, sat: u64) -> (String, Still) {
+        // Without the signer no batch is assembled, and none that is built is signed; without the
+        // node none that is signed is sent. Without a block nothing that was sent goes on.
+        let node = self.stage.node.process_id().unwrap();
+        loop {
+            let mut still = Still::default();
+            if step == Step::Queued {
+                still.hold(self.signer());
+                return (self.ask(sat), still);
+            }
+            let id = self.ask(sat);
+            if matches!(step, Step::Batched | Step::Signed) {
+                self.wait_until(&id, &Step::ALL[1..4]);
+                still.hold(if step == Step::Batched { self.signer() } else { node });
+                // A round may have come between the look and the stop.
+                let stopped_at = text(&self.status(&id), "status");
+                if stopped_at != "batched" && stopped_at != step.name() {
+                    still.release(&self.processes());
+                    continue;
+                }
+            }
+            self.wait_until(&id, &[if step == Step::Confirmed { Step::Broadcast } else { step }]);
+            if step == Step::Confirmed {
+                self.stage.node.mine(1).unwrap();
+                self.wait_until(&id, &[step]);
+            }
+            return (id, still);
+        }
+    }
+}
 
 #[test]
 fn a_withdrawal_is_paid_once_whoever_is_killed_at_whichever_step() {
-    // A coin for each payment: without a block no change can be spent again.
-    let mut siege = Siege::new(16);
+    // A coin for each payment, and some for those that were too quick: without a block no change
+    // can be spent again.
+    let mut siege = Siege::new(24);
+    siege.stage.restart_with("round_millis = 100", "round_millis = 400");
     for victim in [Victim::Server, Victim::Signer, Victim::Both] {
-        for step in STEPS {
-            let id = siege.ask(10_000_000);
-            let seen = wait_for(step, || {
-                let status = text(&siege.status(&id), "status");
-                let place = |name: &str| STEPS.iter().position(|step| *step == name);
-                if step == "confirmed" && status == "broadcast" {
-                    siege.stage.node.mine(1)?;
-                }
-                // The step itself, or the next one where it was too short to be seen.
-                Ok((place(&status) >= place(step)).then_some(status))
-            });
-            let seen = seen.unwrap();
-            eprintln!("{victim:?} killed at {step}, seen as {seen}");
+        for step in Step::ALL {
+            let (id, still) = siege.hold_at(step, 10_000_000);
+            assert!(siege.is_at(&id, step), "{victim:?} at {step:?}: {}", siege.status(&id));
             siege.kill(victim);
+            still.release(&siege.processes());
             siege.revive();
         }
     }
@@ -198,7 +298,9 @@ fn a_withdrawal_is_paid_once_whoever_is_killed_at_whichever_step() {
 fn every_withdrawal_is_paid_once_through_fifty_random_kills() {
     let mut dice = Dice::from_environment();
     let kills = std::env::var("STRONGROOM_KILLS").map_or(50, |kills| kills.parse().unwrap());
+    assert!(kills >= 50, "STRONGROOM_KILLS={kills}: fewer than fifty show too little");
     let mut siege = Siege::new(16);
+    let mut hit: BTreeMap<String, u32> = BTreeMap::new();
     for kill in 0..kills {
         for _ in 0..dice.below(2) {
             siege.ask(1_000_000 + kill);
@@ -209,6 +311,7 @@ fn every_withdrawal_is_paid_once_through_fifty_random_kills() {
         let after = Duration::from_millis(dice.below(10));
         if dice.below(5) == 0 {
             siege.ask_and_kill(1_000_000 + kill, after);
+            *hit.entry("asked".to_owned()).or_default() += 1;
         } else {
             // A batch lives about a second and a half from the asking to the broadcast.
             thread::sleep(Duration::from_millis(dice.below(1_700)));
@@ -217,9 +320,13 @@ fn every_withdrawal_is_paid_once_through_fifty_random_kills() {
                 3..=5 => Victim::Signer,
                 _ => Victim::Both,
             };
+            let newest = siege.asked.last().map(|asked| withdrawal_id(&asked.ask).unwrap());
+            let at = newest.map(|id| text(&siege.status(&id.to_string()), "status"));
             siege.kill(victim);
+            *hit.entry(at.unwrap_or_else(|| "nothing asked".to_owned())).or_default() += 1;
         }
         siege.revive();
     }
+    eprintln!("the newest withdrawal when somebody was killed: {hit:?}");
     siege.finish();
 }
