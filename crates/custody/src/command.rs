@@ -155,6 +155,8 @@ commands! {
     Advance = "advance",
     /// Do what follows from the time.
     Tick = "tick",
+    /// Compare coins and books; releases stop where they differ.
+    Reconcile = "reconcile",
     /// Release nothing any more.
     StopReleases {
         /// Why.

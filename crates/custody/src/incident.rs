@@ -98,6 +98,15 @@ impl Custody {
         if self.stops.contains(&stop) { Vec::new() } else { vec![ReleasesStopped { stop }.into()] }
     }
 
+    /// Only a bug of ours or a damaged state makes coins and books differ; nothing is released
+    /// before a person has looked.
+    pub(crate) fn reconcile(&self) -> Vec<Event> {
+        match self.coins_match_books() {
+            Ok(()) => Vec::new(),
+            Err(_) => self.stop_releases(Stop::Drift),
+        }
+    }
+
     pub(crate) fn resume_releases(
         &self,
         stop: Stop,
@@ -131,5 +140,36 @@ impl Custody {
         }
         self.incidents.push((self.now, event.incident.clone()));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use primitives::{BlockHeight, Outpoint, Sats, Timestamp, Txid};
+
+    use super::Stop;
+    use crate::{Command, Custody, Event, coins::Coin, event::Watched};
+
+    #[test]
+    fn coins_that_differ_from_the_books_stop_releases_once() {
+        let mut state = Custody::default();
+        let at = Timestamp::parse_seconds(1_557_249_324).unwrap();
+        assert_eq!(state.decide(at, &Command::Reconcile), Ok(Vec::new()), "nothing differs");
+        let coin = Coin {
+            value: Sats::parse(1).unwrap(),
+            watched: Watched::External(0),
+            height: BlockHeight(1),
+            coinbase: false,
+            at_rest: true,
+        };
+        // As a bug or a damaged state would have it: no event makes a coin that no book knows.
+        state.coins.insert(Outpoint { txid: Txid([1; 32]), vout: 0 }, coin).unwrap();
+        let events = state.decide(at, &Command::Reconcile).unwrap();
+        assert!(
+            matches!(&events[..], [Event::ReleasesStopped(stopped)] if stopped.stop == Stop::Drift)
+        );
+        state.apply(at, &events[0]).unwrap();
+        assert!(state.stops().any(|stop| stop == Stop::Drift));
+        assert_eq!(state.decide(at, &Command::Reconcile), Ok(Vec::new()), "it is in force already");
     }
 }

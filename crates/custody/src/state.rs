@@ -126,6 +126,7 @@ impl Custody {
             Command::ForgetTransaction { txid } => self.forget_transaction(*txid),
             Command::Advance => Ok(self.advance(now)),
             Command::Tick => Ok(self.ripen_withdrawals(now, TICK_MAX)),
+            Command::Reconcile => Ok(self.reconcile()),
             Command::StopReleases { stop } => Ok(self.stop_releases(*stop)),
             Command::ResumeReleases { stop, by } => self.resume_releases(*stop, *by),
         }

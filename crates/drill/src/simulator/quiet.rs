@@ -63,8 +63,11 @@ impl World {
         Some((ended, mark))
     }
 
+    /// A block, and all the work that it allows: whoever asks afterwards finds nothing that could
+    /// have been done already.
     fn quiet_round(&mut self) -> Check {
         self.clock.pass(600_000);
+        self.mine_including(1000)?;
         if let Some(server) = &mut self.server {
             server.worker.rested();
         }
@@ -72,6 +75,7 @@ impl World {
         for stop in stops {
             self.tell(Command::ResumeReleases { stop, by: OperatorId(1) });
         }
+        self.tell(Command::Reconcile);
         self.tell(Command::Tick);
         self.gossip();
         self.settle_down()?;
@@ -90,7 +94,6 @@ impl World {
                 break;
             }
         }
-        self.mine_including(1000)?;
         self.settle_down()
     }
 

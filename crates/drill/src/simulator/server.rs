@@ -193,6 +193,7 @@ fn asker(command: &Command) -> Option<KeyId> {
         | Command::ForgetTransaction { .. }
         | Command::Advance
         | Command::Tick
+        | Command::Reconcile
         | Command::StopReleases { .. }
         | Command::ResumeReleases { .. } => None,
     }

@@ -21,6 +21,7 @@ mod child;
 mod conformance;
 mod faults;
 mod flips;
+mod golden;
 mod kill;
 mod model;
 mod power;

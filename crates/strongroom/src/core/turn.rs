@@ -140,7 +140,8 @@ fn audit(command: &Command, refusal: &Refusal) -> Vec<Event> {
         | Command::SeeTransaction { .. }
         | Command::ForgetTransaction { .. }
         | Command::Advance
-        | Command::Tick => return Vec::new(),
+        | Command::Tick
+        | Command::Reconcile => return Vec::new(),
     };
     let (command, rule) = (command.name().to_owned(), refusal.id().to_owned());
     vec![RefusalRecorded { key, command, rule }.into()]

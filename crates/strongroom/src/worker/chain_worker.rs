@@ -7,7 +7,7 @@ use chain::{
     node::Node,
     rpc::Endpoint,
 };
-use custody::{Command, Custody, Refusal, incident::Stop};
+use custody::{Command, Custody, Refusal};
 use primitives::{BlockRef, Seconds};
 
 use super::Shared;
@@ -111,7 +111,7 @@ impl ChainWorker {
         while !self.shared.ending.is_asked() {
             let command = match self.follower.next(tip)? {
                 Step::Idle if tip == begun => return Ok(()),
-                Step::Idle => return self.reconcile(),
+                Step::Idle => return self.tell(Command::Reconcile).map(drop),
                 Step::Connect { block, at } => {
                     Command::ConnectBlock { at, block: Arc::clone(&block) }
                 }
@@ -121,16 +121,6 @@ impl ChainWorker {
                 }
             };
             tip = self.tell(command)?.ok_or(Refusal::NotConfigured)?;
-        }
-        Ok(())
-    }
-
-    /// Compares coins and books after the chain has moved; releases stop on any drift.
-    fn reconcile(&self) -> Result<(), Halt> {
-        let compared = self.shared.core.read(Custody::coins_match_books).wait()?;
-        if let Err(broken) = compared {
-            tracing::error!(%broken, "coins and books have drifted apart; releases stop");
-            self.tell(Command::StopReleases { stop: Stop::Drift })?;
         }
         Ok(())
     }
