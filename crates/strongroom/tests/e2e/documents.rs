@@ -1,10 +1,10 @@
 //! Documents that say what the code says.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use serde_json::Value;
 
-use crate::support::{repository, strongroom, words};
+use crate::support::{program, repository, strongroom, words};
 
 fn read(path: &str) -> String {
     let path = repository(path);
@@ -58,8 +58,14 @@ fn every_route_is_in_the_description_of_the_interface() {
     assert_eq!(routes, described);
 }
 
+/// The first cells of all tables on a page that hold one word of code.
+fn first_cells(page: &str) -> BTreeSet<&str> {
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.filter_map(|row| row.split_once("` |")).map(|(cell, _)| cell).collect()
+}
+
 #[test]
-fn every_problem_of_the_edge_has_its_row() {
+fn the_problems_of_the_edge_are_the_rows_of_their_page() {
     let page = read("docs/reference/problems.md");
     let code =
         edge().replace("Problem::new(\n", "Problem::new(").replace("Self::new(\n", "Self::new(");
@@ -68,26 +74,59 @@ fn every_problem_of_the_edge_has_its_row() {
     let mut codes = quoted_after(&tight, "Problem::new(\"");
     codes.extend(quoted_after(&tight, "Self::new(\""));
     assert!(codes.contains("busy") && codes.contains("views-behind"), "{codes:?}");
-    for code in codes {
-        assert!(page.contains(&format!("| `{code}` |")), "docs/reference/problems.md: no `{code}`");
-    }
+    assert_eq!(first_cells(&page), codes);
 }
 
 #[test]
-fn every_refusal_of_a_signature_is_in_the_guide() {
+fn the_refusals_of_a_signature_are_the_rows_of_the_guide() {
     let page = read("docs/request-signing.md");
-    for id in access::Refusal::IDS.iter().filter(|id| id.starts_with("request-")) {
-        assert!(page.contains(&format!("`{id}`")), "docs/request-signing.md: no `{id}`");
-    }
+    let ids: BTreeSet<_> =
+        access::Refusal::IDS.iter().copied().filter(|id| id.starts_with("request-")).collect();
+    let cells = first_cells(&page);
+    let rows: BTreeSet<_> = cells.into_iter().filter(|id| id.starts_with("request-")).collect();
+    assert_eq!(rows, ids);
+}
+
+/// The configuration's page: the server's part and the signer's.
+fn configuration_page() -> (String, String) {
+    let page = read("docs/reference/configuration.md");
+    let (server, signer) = page.split_once("\n## The signer\n").unwrap();
+    (server.to_owned(), signer.to_owned())
 }
 
 #[test]
-fn every_key_of_the_configuration_is_documented() {
-    let page = read("docs/reference/configuration.md");
+fn the_keys_of_the_configuration_are_the_rows_of_their_page() {
+    let (page, _) = configuration_page();
     let keys = keys(&read("crates/strongroom/src/config.rs"));
     assert!(keys.len() > 35, "{keys:?}");
-    for key in keys {
-        assert!(page.contains(&format!("`{key}`")), "docs/reference/configuration.md: no `{key}`");
+    // What the environment sets stands in capitals.
+    let rows = first_cells(&page).into_iter().filter(|row| !row.starts_with(char::is_uppercase));
+    assert_eq!(rows.collect::<BTreeSet<_>>(), keys.iter().map(String::as_str).collect());
+}
+
+#[test]
+fn the_keys_that_the_signer_writes_are_the_rows_of_their_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let (signer, passphrase) = (dir.path().join("signer"), dir.path().join("passphrase"));
+    fs::write(&passphrase, "seven words that nobody else would ever guess").unwrap();
+    let mut init = Command::new(program().with_file_name("strongroom-signer"));
+    init.args(["init", "--network", "regtest", "--capacity-sat", "100000000", "--dir"])
+        .arg(&signer);
+    let output = init.arg("--passphrase-file").arg(&passphrase).output().unwrap();
+    assert!(output.status.success(), "{}", words(&output));
+    let text = fs::read_to_string(signer.join("signer.toml")).unwrap();
+    let mut keys = BTreeSet::new();
+    flatten("", &text.parse::<toml::Table>().unwrap(), &mut keys);
+    let (_, page) = configuration_page();
+    assert_eq!(first_cells(&page), keys.iter().map(String::as_str).collect());
+}
+
+fn flatten(before: &str, table: &toml::Table, keys: &mut BTreeSet<String>) {
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => flatten(&format!("{before}{key}."), inner, keys),
+            _ => drop(keys.insert(format!("{before}{key}"))),
+        }
     }
 }
 
@@ -111,11 +150,49 @@ fn keys(code: &str) -> Vec<String> {
     keys
 }
 
-#[test]
-fn links_of_problems_lead_to_files() {
-    let page = read("docs/reference/problems.md");
-    for link in page.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
-        let file = repository("docs/reference").join(Path::new(link));
-        assert!(file.exists(), "docs/reference/problems.md links to {}", file.display());
+/// Every Markdown page of the repository.
+fn pages() -> Vec<PathBuf> {
+    let (mut pages, mut folders) = (Vec::new(), vec![repository("docs"), repository("changes")]);
+    for entry in fs::read_dir(repository(".")).unwrap() {
+        pages.push(entry.unwrap().path());
     }
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { pages.push(path) }
+        }
+    }
+    pages.retain(|page| page.extension() == Some("md".as_ref()));
+    pages
+}
+
+/// The anchor of a heading, as it is made on the web.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.collect::<String>().replace(' ', "-")
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let mut links = 0_u32;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("http") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').map_or((link, None), |(f, h)| (f, Some(h)));
+            let target =
+                if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{} links to {link}", page.display());
+            if let Some(heading) = heading {
+                let text = fs::read_to_string(&target).unwrap();
+                let mut headings = text.lines().filter(|line| line.starts_with('#')).map(anchor);
+                assert!(headings.any(|anchor| anchor == heading), "{}: {link}", page.display());
+            }
+            links += 1;
+        }
+    }
+    assert!(links > 50, "{links} links");
 }

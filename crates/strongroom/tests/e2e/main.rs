@@ -31,4 +31,5 @@ mod parallel;
 mod reversals;
 mod start;
 mod support;
+mod verify;
 mod witness;

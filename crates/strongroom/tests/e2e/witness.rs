@@ -76,6 +76,7 @@ fn an_older_copy_of_the_journal_is_refused_and_the_newer_one_opens() {
     let checked =
         strongroom(&["journal", "verify", journal.to_str().unwrap(), "--witnessed", &head]);
     assert_eq!(checked.status.code(), Some(6), "{}", words(&checked));
+    assert!(words(&checked).contains("shorter-than-witness"), "{}", words(&checked));
 
     fs::remove_dir_all(&data).unwrap();
     fs::rename(&new, &data).unwrap();
@@ -103,8 +104,16 @@ fn a_bit_that_flips_in_the_write_ahead_log_of_a_killed_server_is_noticed() {
         flipped[32 + place * frame + 2000] ^= 1;
         fs::write(&wal, &flipped).unwrap();
         let said = stage.refuses_to_open();
-        assert!(said.contains("journal") || said.contains("entr"), "{said}");
+        // In the last transaction it looks like a write that was torn, and only the head finds it.
+        let named = if place == frames - 1 { "shorter-than-witness" } else { "tail-damaged" };
+        assert!(said.contains(named), "frame {place} of {frames}: {said}");
         assert_eq!(fs::read(&wal).unwrap(), flipped, "what is damaged stays as it is");
+        let journal = stage.journal();
+        let arguments =
+            ["journal", "verify", journal.to_str().unwrap(), "--witnessed", &stage.witnessed()];
+        let checked = strongroom(&arguments);
+        assert_eq!(checked.status.code(), Some(6), "{}", words(&checked));
+        assert!(words(&checked).contains(named), "{}", words(&checked));
     }
     fs::write(&wal, &whole).unwrap();
     stage.start_server().unwrap();
