@@ -4,8 +4,12 @@
 //! one state to another is a transfer between two assets, so that at every moment the coins of a
 //! tier equal its `incoming`, `at-rest` and `outgoing` accounts (`coins-match-books`).
 
+use std::collections::BTreeMap;
+
 use ledger::{Code, LedgerAccountId, Transfer};
 use primitives::{AccountId, AssetId, Sats};
+
+use crate::{Custody, invariants::Broken};
 
 /// Coins in a block whose deposit is not credited yet. Owner: the tier.
 pub const INCOMING: Code = Code::debit_normal(1);
@@ -51,6 +55,30 @@ pub const CHART: [(Code, &str); 13] = [
     (FEE_INCOME, "fee-income"),
     (FUND, "protection-fund"),
 ];
+
+impl Custody {
+    /// For each code of [`CHART`], by name, the sum over all its ledger accounts. Looks at every
+    /// one of them.
+    ///
+    /// # Errors
+    ///
+    /// A sum above the money supply: the books are broken.
+    pub fn totals(&self) -> Result<BTreeMap<&'static str, Sats>, Broken> {
+        let mut totals: BTreeMap<_, _> =
+            CHART.iter().map(|(_, name)| (*name, Sats::ZERO)).collect();
+        for (id, balance) in self.ledger.accounts() {
+            let name = CHART.iter().find(|(code, _)| *code == id.code).map(|(_, name)| *name);
+            let broken = |what: &str| Broken {
+                invariant: "books-balance",
+                found: format!("{id:?} with {balance}: {what}"),
+            };
+            let name = name.ok_or_else(|| broken("no such code in the chart"))?;
+            let total = totals.entry(name).or_default();
+            *total = total.checked_add(balance).ok_or_else(|| broken("more than there can be"))?;
+        }
+        Ok(totals)
+    }
+}
 
 /// The hot tier's number as an owner of ledger accounts.
 pub const HOT: u64 = 0;

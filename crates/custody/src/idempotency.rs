@@ -29,6 +29,21 @@ pub struct Remembered {
     pub made: u64,
 }
 
+impl Remembered {
+    /// What this request made, which uses the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::IdempotencyKeyReused`] where it asks something else.
+    pub fn answer(&self, asked: &Idempotency) -> Result<u64, Refusal> {
+        if self.fingerprint == asked.fingerprint {
+            Ok(self.made)
+        } else {
+            Err(Refusal::IdempotencyKeyReused)
+        }
+    }
+}
+
 /// The keys of the last [`IN_MEMORY`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct IdempotencyKeys {
@@ -44,11 +59,7 @@ impl IdempotencyKeys {
     /// [`Refusal::IdempotencyKeyReused`] where the key was used for another request.
     pub fn look_up(&self, asked: Option<&Idempotency>) -> Result<Option<u64>, Refusal> {
         let Some(asked) = asked else { return Ok(None) };
-        match self.made.get(&asked.key) {
-            None => Ok(None),
-            Some(before) if before.fingerprint == asked.fingerprint => Ok(Some(before.made)),
-            Some(_) => Err(Refusal::IdempotencyKeyReused),
-        }
+        self.made.get(&asked.key).map(|before| before.answer(asked)).transpose()
     }
 
     pub(crate) fn remember(&mut self, at: Timestamp, asked: Option<&Idempotency>, made: u64) {

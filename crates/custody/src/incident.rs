@@ -58,6 +58,19 @@ impl fmt::Display for Stop {
     }
 }
 
+impl Incident {
+    /// The stable name.
+    #[must_use]
+    pub const fn id(&self) -> &'static str {
+        match self {
+            Self::DepositReversed { .. } => "deposit-reversed",
+            Self::UnexplainedSpend { .. } => "unexplained-spend",
+            Self::DeepReorg { .. } => "deep-reorg",
+            Self::BatchFailed { .. } => "batch-failed",
+        }
+    }
+}
+
 /// Something that people must look at.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, BorshSchema)]
 pub enum Incident {

@@ -157,15 +157,3 @@ impl CustomerTransfer {
         }
     }
 }
-
-impl Custody {
-    /// What all customers together have available and held, in satoshis.
-    #[must_use]
-    pub fn customers_total(&self) -> Option<Sats> {
-        let owed = self
-            .ledger
-            .accounts()
-            .filter(|(id, _)| id.code == books::AVAILABLE || id.code == books::HELD);
-        Sats::checked_sum(owed.map(|(_, balance)| balance))
-    }
-}

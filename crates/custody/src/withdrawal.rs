@@ -172,7 +172,23 @@ pub enum WithdrawalState {
 }
 
 impl WithdrawalState {
-    /// The stable name, as in answers.
+    /// Every name that a state can have.
+    pub const NAMES: [&'static str; 12] = [
+        "cooling-down",
+        "in-review",
+        "queued",
+        "batched",
+        "signed",
+        "broadcast",
+        "confirmed",
+        "settled",
+        "refused",
+        "rejected",
+        "cancelled",
+        "failed",
+    ];
+
+    /// The stable name, as in answers; one of [`WithdrawalState::NAMES`].
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {

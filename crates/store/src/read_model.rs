@@ -1,15 +1,16 @@
 //! The tables that lists are read from: which deposits, withdrawals and addresses an account has,
-//! and in which order. What each of them is now is asked of the core, so that a list never
-//! contradicts it.
+//! and in which order; which withdrawals are in which state. What each of them is now is asked of
+//! the core, so that a list never contradicts it. And the idempotency keys that the core has
+//! forgotten for their age.
 //!
 //! The projection replays the domain itself: it owns a second state, which also makes it the place
 //! where snapshots are taken without stalling the core.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use custody::{Custody, Event, Touched};
+use custody::{Custody, Event, Touched, idempotency::Remembered};
 use primitives::{AccountId, Outpoint, WithdrawalId};
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::{Entry, Fault, Projection, ProjectionError, Readers};
 
@@ -39,7 +40,7 @@ impl Projection for Learner {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn create(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
@@ -48,8 +49,11 @@ impl Projection for Learner {
                  STRICT, WITHOUT ROWID;
              CREATE INDEX deposit_by_account ON deposit (account, at, outpoint);
              CREATE TABLE withdrawal (id TEXT PRIMARY KEY, account TEXT NOT NULL,
-                 at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+                 at INTEGER NOT NULL, status TEXT NOT NULL) STRICT, WITHOUT ROWID;
              CREATE INDEX withdrawal_by_account ON withdrawal (account, at, id);
+             CREATE INDEX withdrawal_by_status ON withdrawal (status, at, id);
+             CREATE TABLE idempotency (key BLOB PRIMARY KEY, fingerprint BLOB NOT NULL,
+                 made INTEGER NOT NULL) STRICT, WITHOUT ROWID;
              CREATE TABLE address (account TEXT NOT NULL, place INTEGER NOT NULL,
                  script BLOB NOT NULL, PRIMARY KEY (account, place)) STRICT, WITHOUT ROWID;",
         )
@@ -74,10 +78,30 @@ impl Projection for Learner {
                 script
             ])?;
         }
+        if let Some((key, fingerprint, made)) = keyed(&event) {
+            let insert = "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?)";
+            transaction.prepare_cached(insert)?.execute(params![
+                key,
+                fingerprint,
+                i64::try_from(made)?
+            ])?;
+        }
         let touched = state.take_touched();
         write(transaction, &state, &touched)?;
         Ok(())
     }
+}
+
+/// The idempotency key of the request that led to `event`, what it asked, and what it made.
+fn keyed(event: &Event) -> Option<([u8; 32], [u8; 32], u64)> {
+    let (asked, made) = if let Event::AccountOpened(opened) = event {
+        (opened.idempotency?, opened.account.number())
+    } else if let Event::AddressAssigned(assigned) = event {
+        (assigned.idempotency?, u64::from(assigned.index))
+    } else {
+        return None;
+    };
+    Some((asked.key, asked.fingerprint, made))
 }
 
 fn write(
@@ -93,12 +117,12 @@ fn write(
         let row = params![outpoint.to_string(), account, at];
         transaction.prepare_cached(insert)?.execute(row)?;
     }
-    let insert = "INSERT OR REPLACE INTO withdrawal (id, account, at) VALUES (?, ?, ?)";
+    let insert = "INSERT OR REPLACE INTO withdrawal (id, account, at, status) VALUES (?, ?, ?, ?)";
     for id in &touched.withdrawals {
         let Ok(withdrawal) = state.withdrawal(*id) else { continue };
         let at = i64::try_from(withdrawal.requested_at.to_millis())?;
         let account = withdrawal.account.to_string();
-        let row = params![id.to_string(), account, at];
+        let row = params![id.to_string(), account, at, withdrawal.state.name()];
         transaction.prepare_cached(insert)?.execute(row)?;
     }
     Ok(())
@@ -161,7 +185,39 @@ impl ReadModel {
     ) -> Result<Page<WithdrawalId>, Fault> {
         let sql = "SELECT at, id FROM withdrawal WHERE account = ?1 AND (at, id) < (?2, ?3)
              ORDER BY at DESC, id DESC LIMIT ?4";
-        self.page(sql, account, after, limit)
+        self.page(sql, &account.to_string(), after, limit)
+    }
+
+    /// Withdrawals in the state with this stable name, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Sqlite`].
+    pub fn withdrawals_in(
+        &self,
+        status: &str,
+        after: Option<&PageMark>,
+        limit: usize,
+    ) -> Result<Page<WithdrawalId>, Fault> {
+        let sql = "SELECT at, id FROM withdrawal WHERE status = ?1 AND (at, id) < (?2, ?3)
+             ORDER BY at DESC, id DESC LIMIT ?4";
+        self.page(sql, status, after, limit)
+    }
+
+    /// What a request with this idempotency key made, however long ago.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Sqlite`].
+    pub fn idempotent(&self, key: &[u8; 32]) -> Result<Option<Remembered>, Fault> {
+        self.readers.read(|transaction, _| {
+            let sql = "SELECT fingerprint, made FROM idempotency WHERE key = ?1";
+            let row = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?));
+            let found = transaction.prepare_cached(sql)?.query_row([key], row).optional()?;
+            // Numbers of accounts and indexes are stored from what fits.
+            Ok(found
+                .map(|(fingerprint, made)| Remembered { fingerprint, made: made.unsigned_abs() }))
+        })
     }
 
     /// An account's deposits, newest first.
@@ -178,7 +234,7 @@ impl ReadModel {
         let sql = "SELECT at, outpoint FROM deposit
              WHERE account = ?1 AND (at, outpoint) < (?2, ?3)
              ORDER BY at DESC, outpoint DESC LIMIT ?4";
-        self.page(sql, account, after, limit)
+        self.page(sql, &account.to_string(), after, limit)
     }
 
     /// An account's deposit addresses, oldest first: index and script. At most [`PAGE_MAX`].
@@ -202,7 +258,7 @@ impl ReadModel {
     fn page<K: std::str::FromStr>(
         &self,
         sql: &str,
-        account: AccountId,
+        whose: &str,
         after: Option<&PageMark>,
         limit: usize,
     ) -> Result<Page<K>, Fault> {
@@ -212,8 +268,7 @@ impl ReadModel {
         let (at, key) = after.map_or((i64::MAX, "~"), |mark| (mark.at, mark.key.as_str()));
         self.readers.read(|transaction, applied| {
             let mut query = transaction.prepare_cached(sql)?;
-            let found =
-                query.query_map(params![account.to_string(), at, key, fetched], read_row)?;
+            let found = query.query_map(params![whose, at, key, fetched], read_row)?;
             let mut found: Vec<(PageMark, K)> = found.collect::<Result<_, _>>()?;
             let more = found.len() > limit;
             found.truncate(limit);

@@ -91,6 +91,7 @@ The server goes on. Try next, in another terminal:
   curl -s {monitor}/metrics
   export STRONGROOM_SERVER={url} STRONGROOM_OPERATOR_TOKEN_FILE={token}
   {program} ops overview
+  {program} ops withdrawals --status settled
   {program} customer account --key-file {dir}/alice.key
   {program} customer withdrawals --key-file {dir}/alice.key
   {program} ops stop      # nothing is released any more

@@ -10,6 +10,7 @@ mod ops;
 mod problem;
 mod recognise;
 mod v1;
+mod views;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -79,5 +80,6 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .merge(ops::router())
         .route("/openapi.json", axum::routing::get(openapi::serve))
         .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(edge)
 }

@@ -20,10 +20,12 @@ use store::{
 };
 use tokio::sync::Notify;
 
-use crate::core::{Options, newest_snapshot};
+use crate::core::{Core, NoAnswer, Options, newest_snapshot};
 
 /// Entries between two snapshots.
 const SNAPSHOT_EVERY: u64 = 1_000_000;
+/// How long a look at everything waits for the second state.
+const LOOK_WAIT: Duration = Duration::from_secs(5);
 /// Entries in one transaction of the views.
 const BATCH_MAX: usize = 10_000;
 
@@ -31,6 +33,7 @@ const BATCH_MAX: usize = 10_000;
 pub struct Replica {
     /// The lists.
     pub lists: ReadModel,
+    learner: Learner,
     applied: AtomicU64,
     failed: AtomicBool,
     moved: Notify,
@@ -47,6 +50,27 @@ impl Replica {
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+
+    /// Looks at the second state as soon as it shows all that the core shows now. For looks at
+    /// everything, such as sums over all accounts: they hold up the views, and not the core.
+    /// Where the views failed, the core is asked all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`NoAnswer`] where the core does not answer.
+    pub async fn look<T: Send + 'static>(
+        self: &Arc<Self>,
+        core: &Core,
+        look: impl FnOnce(&Custody) -> T + Send + 'static,
+    ) -> Result<T, NoAnswer> {
+        let seq = core.read(Custody::seq).answer().await?;
+        if !self.reach(seq, LOOK_WAIT).await {
+            return core.read(look).answer().await;
+        }
+        let learner = self.learner.clone();
+        let looked = tokio::task::spawn_blocking(move || look(&learner.state())).await;
+        looked.map_err(|_| NoAnswer::Stopped)
     }
 
     /// Waits until lists show entry `seq`, at most for `limit`; says whether they do.
@@ -108,6 +132,7 @@ impl Writer {
         views.catch_up(journal)?;
         let shared = Arc::new(Replica {
             lists: ReadModel::new(views.readers(4)),
+            learner: learner.clone(),
             applied: AtomicU64::new(views.applied()),
             failed: AtomicBool::new(false),
             moved: Notify::new(),

@@ -8,12 +8,12 @@
     reason = "tests; expect-test writes the hashes"
 )]
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use access::{Principal, Scope};
 use bitcoin::consensus::encode;
 use expect_test::{Expect, expect};
-use primitives::{Sats, WithdrawalId};
+use primitives::{BatchId, BlockHeight, Sats, Timestamp, WithdrawalId};
 use signer_protocol::RefusalTag;
 
 use super::{OperatorId, Rule, WithdrawalState};
@@ -404,4 +404,25 @@ fn rules_are_kebab_case_and_distinct() {
     let ids: std::collections::BTreeSet<_> = Rule::ALL.into_iter().map(Rule::id).collect();
     assert_eq!(ids.len(), Rule::ALL.len());
     assert!(ids.iter().all(|id| id.chars().all(|c| c.is_ascii_lowercase() || c == '-')));
+}
+
+#[test]
+fn every_state_has_a_name_of_its_own_in_the_list() {
+    let (at, batch) = (Timestamp::MAX, BatchId(1));
+    let states = [
+        WithdrawalState::CoolingDown { until: at },
+        WithdrawalState::InReview { approvals: Vec::new() },
+        WithdrawalState::Queued { releases_at: at },
+        WithdrawalState::Batched { batch },
+        WithdrawalState::Signed { batch },
+        WithdrawalState::Broadcast { batch },
+        WithdrawalState::Confirmed { batch, height: BlockHeight(1) },
+        WithdrawalState::Settled { batch },
+        WithdrawalState::Refused { rule: Rule::AmountReview },
+        WithdrawalState::Rejected { by: OperatorId(1) },
+        WithdrawalState::Cancelled,
+        WithdrawalState::Failed { batch },
+    ];
+    assert_eq!(states.map(|state| state.name()), WithdrawalState::NAMES);
+    assert_eq!(BTreeSet::from(WithdrawalState::NAMES).len(), WithdrawalState::NAMES.len());
 }

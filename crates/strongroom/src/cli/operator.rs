@@ -37,6 +37,37 @@ pub(crate) enum OperatorCommand {
         #[command(flatten)]
         who: Operator,
     },
+    /// What people must look at, newest first.
+    Incidents {
+        #[command(flatten)]
+        who: Operator,
+    },
+    /// The newest withdrawals in one state.
+    Withdrawals {
+        #[command(flatten)]
+        who: Operator,
+        /// `cooling-down`, `in-review`, `queued`, `batched`, `signed`, `broadcast`, `confirmed`,
+        /// `settled`, `refused`, `rejected`, `cancelled` or `failed`.
+        #[arg(long, default_value = "in-review")]
+        status: String,
+        /// From the last page.
+        #[arg(long)]
+        cursor: Option<String>,
+    },
+    /// One withdrawal.
+    Withdrawal {
+        #[command(flatten)]
+        who: Operator,
+        /// Its id, `wd_…`.
+        id: String,
+    },
+    /// One customer's balances.
+    Account {
+        #[command(flatten)]
+        who: Operator,
+        /// Its id, `acct_…`.
+        account: String,
+    },
     /// Open an account.
     OpenAccount {
         #[command(flatten)]
@@ -113,6 +144,17 @@ pub(super) fn run(command: OperatorCommand) -> Result<(), Failure> {
     let nothing = json!({});
     let answer = match command {
         OperatorCommand::Overview { who } => who.client()?.get("/ops/v1/overview")?,
+        OperatorCommand::Incidents { who } => who.client()?.get("/ops/v1/incidents")?,
+        OperatorCommand::Withdrawals { who, status, cursor } => {
+            let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+            who.client()?.get(&format!("/ops/v1/withdrawals?status={status}{cursor}"))?
+        }
+        OperatorCommand::Withdrawal { who, id } => {
+            who.client()?.get(&format!("/ops/v1/withdrawals/{id}"))?
+        }
+        OperatorCommand::Account { who, account } => {
+            who.client()?.get(&format!("/ops/v1/accounts/{account}"))?
+        }
         OperatorCommand::OpenAccount { who, idempotency_key } => {
             who.client()?.post_once("/ops/v1/accounts", &idempotency_key)?
         }

@@ -149,7 +149,7 @@ fn books(house: &House) -> anyhow::Result<()> {
     let overview = house.operator().get("/ops/v1/overview")?;
     let number = |field: &str| overview.get(field).and_then(Value::as_u64).unwrap_or(u64::MAX);
     let book = |name: &str| {
-        let found = overview.get("house").and_then(|house| house.get(name));
+        let found = overview.get("books").and_then(|books| books.get(name));
         found.and_then(Value::as_u64).unwrap_or(u64::MAX)
     };
     let (coins, customers) = (number("coins_sat"), number("customers_sat"));

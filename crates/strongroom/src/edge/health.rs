@@ -53,7 +53,7 @@ async fn readyz(State(monitor): State<Arc<Monitor>>) -> (StatusCode, Json<Readin
 }
 
 async fn metrics(State(monitor): State<Arc<Monitor>>) -> Result<String, StatusCode> {
-    let text = monitor.core.read(measure).answer().await;
+    let text = monitor.replica.look(&monitor.core, measure).await;
     let mut text = text.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     gauge(&mut text, "strongroom_journal_entries", monitor.witness.size());
     gauge(&mut text, "strongroom_journal_witnessed_entries", monitor.witness.witnessed());
@@ -69,8 +69,14 @@ fn measure(state: &Custody) -> String {
     gauge(&mut text, "strongroom_hot_balance_satoshis", balance(books::AT_REST));
     gauge(&mut text, "strongroom_hot_outgoing_satoshis", balance(books::OUTGOING));
     gauge(&mut text, "strongroom_hot_incoming_satoshis", balance(books::INCOMING));
-    let customers = state.customers_total().map_or(0, primitives::Sats::to_sat);
-    gauge(&mut text, "strongroom_customers_satoshis", customers);
+    let totals = state.totals().unwrap_or_default();
+    let customers =
+        ["available", "held"].map(|name| totals.get(name).map_or(0, |sum| sum.to_sat()));
+    gauge(
+        &mut text,
+        "strongroom_customers_satoshis",
+        customers.into_iter().fold(0, u64::saturating_add),
+    );
     let height = state.chain_state().map_or(0, |chain| u64::from(chain.tip.height.0));
     gauge(&mut text, "strongroom_chain_tip_height", height);
     let depth = state.chain_state().map_or(0, |chain| u64::from(chain.reorg_depth()));

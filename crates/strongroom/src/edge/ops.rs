@@ -1,6 +1,9 @@
 //! `/ops/v1`: what operators may ask. Temporary: one token stands for one operator until passkeys
 //! and roles replace it.
 
+mod lists;
+mod overview;
+
 use std::sync::Arc;
 
 use access::{Principal, Scope, Scopes};
@@ -10,7 +13,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use custody::{Command, Custody, Refusal, books, incident::Stop, withdrawal::OperatorId};
+use custody::{Command, Custody, Refusal, incident::Stop, withdrawal::OperatorId};
 use primitives::{AccountId, KeyId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -27,14 +30,22 @@ const OPERATOR: OperatorId = OperatorId(1);
 pub(super) mod paths {
     //! For the generated OpenAPI document.
     pub(in crate::edge) use super::{
-        __path_approve, __path_deny, __path_freeze, __path_open_account, __path_overview,
-        __path_register_key, __path_resume, __path_revoke_key, __path_stop, __path_thaw,
+        __path_approve, __path_deny, __path_freeze, __path_open_account, __path_register_key,
+        __path_resume, __path_revoke_key, __path_stop, __path_thaw,
+        lists::{
+            __path_incidents, __path_show_account, __path_show_withdrawal, __path_withdrawals,
+        },
+        overview::__path_overview,
     };
 }
 
 pub(super) fn router() -> Router<Arc<Edge>> {
     Router::new()
-        .route("/ops/v1/overview", get(overview))
+        .route("/ops/v1/overview", get(overview::overview))
+        .route("/ops/v1/incidents", get(lists::incidents))
+        .route("/ops/v1/withdrawals", get(lists::withdrawals))
+        .route("/ops/v1/withdrawals/{id}", get(lists::show_withdrawal))
+        .route("/ops/v1/accounts/{id}", get(lists::show_account))
         .route("/ops/v1/accounts", post(open_account))
         .route("/ops/v1/accounts/{id}/freeze", post(freeze))
         .route("/ops/v1/accounts/{id}/thaw", post(thaw))
@@ -92,13 +103,21 @@ async fn open_account(
         let detail = "send an Idempotency-Key: the same key gives the same account".to_owned();
         return Err(Problem::new("idempotency-key-missing", 428, detail));
     };
-    let command = Command::OpenAccount { idempotency: Some(key) };
-    let pending = edge.core.execute(command, move |state, outcome| {
-        outcome?;
-        let made = state.idempotent(Some(&key))?.and_then(AccountId::from_number);
-        let account = made.ok_or(Refusal::NumbersExhausted { what: "accounts" })?;
+    let show = |state: &Custody, made: Option<u64>| {
+        let account = made.and_then(AccountId::from_number);
+        let account = account.ok_or(Refusal::NumbersExhausted { what: "accounts" })?;
         Ok::<_, Refusal>(Opened { account: account.to_string(), journal_seq: state.seq() })
-    });
+    };
+    let pending = match edge.made_before(key).await? {
+        Some(made) => edge.core.read(move |state| show(state, Some(made))),
+        None => edge.core.execute(
+            Command::OpenAccount { idempotency: Some(key) },
+            move |state, outcome| {
+                outcome?;
+                show(state, state.idempotent(Some(&key))?)
+            },
+        ),
+    };
     Ok((StatusCode::CREATED, Json(pending.answer().await??)))
 }
 
@@ -266,113 +285,4 @@ async fn resume(
 ) -> Result<Json<Done>, Problem> {
     edge.operator(request).await?;
     edge.order(Command::ResumeReleases { stop: parse_stop(&id)?, by: OPERATOR }).await
-}
-
-/// The house at one moment, in satoshis.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Overview {
-    /// This interface is temporary: one token, one operator.
-    operator_token: &'static str,
-    journal_seq: u64,
-    /// Entries that the signer has witnessed last.
-    views_seq: u64,
-    /// The newest block: height and hash.
-    tip_height: Option<u32>,
-    tip_hash: Option<String>,
-    accounts: usize,
-    /// What customers own: available and held.
-    customers_sat: u64,
-    /// Every ledger account of the house, by name.
-    house: std::collections::BTreeMap<String, u64>,
-    /// The hot tier's coins: number and sum.
-    coins: usize,
-    coins_sat: u64,
-    /// Whether books balance and coins equal books; else what is broken.
-    invariants: String,
-    /// Why nothing is released.
-    stops: Vec<String>,
-    not_ready: Vec<String>,
-    incidents: usize,
-    /// The signer's buckets, and whether it is halted.
-    signer: SignerView,
-}
-
-/// The signer, as it describes itself now.
-#[derive(Debug, Default, Serialize, ToSchema)]
-pub(super) struct SignerView {
-    reachable: bool,
-    halted: Option<String>,
-    /// Whether it runs without a witness of its own.
-    evaluation_grade: bool,
-    buckets: Vec<BucketView>,
-    signed_total_sat: u64,
-    signed_transactions: u64,
-}
-
-/// One of the signer's buckets.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct BucketView {
-    name: String,
-    capacity_sat: u64,
-    left_sat: u64,
-    refill_per_hour_sat: u64,
-}
-
-/// The house at one moment: books, coins, stops and the signer's limits.
-#[utoipa::path(get, path = "/ops/v1/overview",
-    responses((status = 200, body = Overview), (status = "4XX", body = Problem)))]
-async fn overview(
-    State(edge): State<Arc<Edge>>,
-    request: Request,
-) -> Result<Json<Overview>, Problem> {
-    edge.operator(request).await?;
-    let mut overview = edge.core.read(look).answer().await?;
-    overview.views_seq = edge.replica.applied();
-    overview.not_ready = edge.status.reasons();
-    let signer = Arc::clone(&edge.signer);
-    let described = tokio::task::spawn_blocking(move || signer.describe()).await;
-    if let Ok(Ok(description)) = described {
-        let buckets = description.buckets.into_iter().map(|bucket| BucketView {
-            name: bucket.name,
-            capacity_sat: bucket.capacity.to_sat(),
-            left_sat: bucket.left.to_sat(),
-            refill_per_hour_sat: bucket.refill_per_hour.to_sat(),
-        });
-        overview.signer = SignerView {
-            reachable: true,
-            halted: description.halted,
-            evaluation_grade: description.evaluation_grade,
-            buckets: buckets.collect(),
-            signed_total_sat: description.signed_total.to_sat(),
-            signed_transactions: description.signed_transactions,
-        };
-    }
-    Ok(Json(overview))
-}
-
-fn look(state: &Custody) -> Overview {
-    let house = books::CHART.iter().map(|(code, name)| {
-        ((*name).to_owned(), state.ledger().balance(books::house(*code)).to_sat())
-    });
-    let coins = state.coins().iter().map(|(_, coin)| coin.value.to_sat());
-    let tip = state.chain_state().map(|chain| chain.tip);
-    Overview {
-        operator_token: "temporary: one token stands for one operator until passkeys replace it",
-        journal_seq: state.seq(),
-        views_seq: 0,
-        tip_height: tip.map(|tip| tip.height.0),
-        tip_hash: tip.map(|tip| tip.hash.to_string()),
-        accounts: state.accounts(),
-        customers_sat: state.customers_total().map_or(0, primitives::Sats::to_sat),
-        house: house.collect(),
-        coins: state.coins().len(),
-        coins_sat: coins.fold(0, u64::saturating_add),
-        invariants: state
-            .check_invariants()
-            .map_or_else(|broken| broken.to_string(), |()| "hold".to_owned()),
-        stops: state.stops().map(|stop| stop.id().to_owned()).collect(),
-        not_ready: Vec::new(),
-        incidents: state.incidents().len(),
-        signer: SignerView::default(),
-    }
 }

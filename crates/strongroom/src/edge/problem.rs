@@ -85,6 +85,11 @@ impl IntoResponse for Problem {
     }
 }
 
+/// For a path that knows other methods; the answer's `allow` names them.
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::new("method-not-allowed", 405, "not with this method; see `allow`".to_owned())
+}
+
 /// For every path that is none.
 pub(super) async fn not_found() -> Problem {
     Problem::new("path-unknown", 404, "no such path; /openapi.json lists them all".to_owned())

@@ -91,6 +91,11 @@ impl Raw {
         idempotency(&self.parts(), who)
     }
 
+    /// The query string.
+    pub(super) fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
     /// The one value of a header.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.0.get(name).and_then(|value| value.to_str().ok())

@@ -21,7 +21,10 @@ use utoipa::ToSchema;
 use super::{Edge, Problem};
 use crate::{clock, config::bitcoin_network};
 
-pub(super) use withdrawals::{WithdrawalView, parse_id, view_withdrawal};
+pub(super) use account::{AccountView, view_account};
+pub(super) use withdrawals::{
+    WithdrawalList, WithdrawalView, parse_id, view_page, view_withdrawal,
+};
 
 pub(super) mod paths {
     //! For the generated OpenAPI document.
@@ -97,9 +100,9 @@ async fn deployment(State(edge): State<Arc<Edge>>) -> Result<Json<Deployment>, P
 /// How a list is asked for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct ListQuery {
+pub(super) struct ListQuery {
     limit: Option<usize>,
-    cursor: Option<String>,
+    pub(super) cursor: Option<String>,
     min_seq: Option<u64>,
 }
 
@@ -107,9 +110,17 @@ struct ListQuery {
 const MIN_SEQ_WAIT: Duration = Duration::from_secs(5);
 
 impl ListQuery {
-    /// Reads the query string of a signed request.
-    fn parse(query: Option<&str>) -> Result<Self, Problem> {
-        let mut parsed = Self::default();
+    /// Reads the query string of a request.
+    pub(super) fn parse(query: Option<&str>) -> Result<Self, Problem> {
+        Self::parse_with(query, "").map(|(parsed, _)| parsed)
+    }
+
+    /// Reads a query string with one more parameter that is called `more`.
+    pub(super) fn parse_with(
+        query: Option<&str>,
+        more: &str,
+    ) -> Result<(Self, Option<String>), Problem> {
+        let (mut parsed, mut found) = (Self::default(), None);
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let number = || {
@@ -123,23 +134,17 @@ impl ListQuery {
                 }
                 "min_seq" => parsed.min_seq = Some(number()?),
                 "cursor" => parsed.cursor = Some(value.to_owned()),
+                _ if name == more => found = Some(value.to_owned()),
                 _ => return Err(Problem::unreadable(format!("query: no parameter `{name}`"))),
             }
         }
-        Ok(parsed)
+        Ok((parsed, found))
     }
 
     /// Waits until lists show what the caller has written.
-    async fn wait(&self, edge: &Edge) -> Result<(), Problem> {
+    pub(super) async fn wait(&self, edge: &Edge) -> Result<(), Problem> {
         let seq = self.min_seq.unwrap_or(0);
-        if edge.replica.has_failed() {
-            return Err(Problem::new(
-                "views-failed",
-                503,
-                "lists are rebuilt at the next start".to_owned(),
-            ));
-        }
-        if edge.replica.reach(seq, MIN_SEQ_WAIT).await {
+        if edge.replica.reach(seq, MIN_SEQ_WAIT).await || edge.replica.has_failed() {
             return Ok(());
         }
         let shown = edge.replica.applied();
@@ -147,11 +152,11 @@ impl ListQuery {
         Err(Problem::new("views-behind", 503, detail))
     }
 
-    fn limit(&self) -> usize {
+    pub(super) fn limit(&self) -> usize {
         self.limit.unwrap_or(store::PAGE_MAX)
     }
 
-    fn mark(&self) -> Result<Option<PageMark>, Problem> {
+    pub(super) fn mark(&self) -> Result<Option<PageMark>, Problem> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
         let mark = cursor
             .split_once('.')
@@ -174,12 +179,4 @@ pub(super) fn address(network: Network, script: &[u8]) -> String {
 
 fn time(at: Timestamp) -> String {
     at.to_string()
-}
-
-/// Runs a query of the views on a thread that may block.
-async fn blocking<T: Send + 'static>(
-    query: impl FnOnce() -> Result<T, store::Fault> + Send + 'static,
-) -> Result<T, Problem> {
-    let answer = tokio::task::spawn_blocking(query).await;
-    answer.map_err(|error| Problem::fault(&error))?.map_err(|fault| Problem::fault(&fault))
 }

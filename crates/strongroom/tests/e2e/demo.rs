@@ -108,7 +108,7 @@ fn what_the_demo_suggests_works_and_control_c_ends_it_well() {
     // A machine may have no curl; `edge` reads the same without one.
     let (curls, tried): (Vec<_>, Vec<_>) =
         tried.into_iter().partition(|line| line.starts_with("curl "));
-    assert_eq!((curls.len(), tried.len()), (3, 6), "{suggested:#?}");
+    assert_eq!((curls.len(), tried.len()), (3, 7), "{suggested:#?}");
     for line in tried {
         try_line(exports[0], line);
     }

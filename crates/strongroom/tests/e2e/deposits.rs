@@ -109,7 +109,7 @@ fn coins_to_an_address_that_was_never_handed_out_stay_in_suspense() {
     stage.node.send_to(&nobodys, sats(70_000_000)).unwrap();
     stage.node.mine(4).unwrap();
     let overview = stage.balance();
-    assert_eq!(number(&overview["house"], "suspense"), 70_000_000, "{overview:#}");
+    assert_eq!(number(&overview["books"], "suspense"), 70_000_000, "{overview:#}");
     assert_eq!(number(&overview, "customers_sat"), 0);
 
     // Handing the address out later does not give away what came before; what comes after counts.
@@ -124,7 +124,7 @@ fn coins_to_an_address_that_was_never_handed_out_stay_in_suspense() {
         number(account, "total_sat") == 1_000_000
     });
     let overview = stage.balance();
-    assert_eq!(number(&overview["house"], "suspense"), 70_000_000, "{overview:#}");
+    assert_eq!(number(&overview["books"], "suspense"), 70_000_000, "{overview:#}");
     stage.finish();
 }
 

@@ -123,9 +123,9 @@ fn the_keys_that_the_signer_writes_are_the_rows_of_their_page() {
 
 fn flatten(before: &str, table: &toml::Table, keys: &mut BTreeSet<String>) {
     for (key, value) in table {
-        match value {
-            toml::Value::Table(inner) => flatten(&format!("{before}{key}."), inner, keys),
-            _ => drop(keys.insert(format!("{before}{key}"))),
+        match value.as_table() {
+            Some(inner) => flatten(&format!("{before}{key}."), inner, keys),
+            None => drop(keys.insert(format!("{before}{key}"))),
         }
     }
 }

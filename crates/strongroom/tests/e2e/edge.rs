@@ -152,6 +152,10 @@ fn what_cannot_be_read_is_refused_by_name() {
     for path in ["/", "/v1", "/v1/nothing", "/ops/v1/keys/x/y", "/v2/account"] {
         stage.unsigned(&Asked::get(path)).refused(404, "path-unknown");
     }
+    for (method, path) in [("DELETE", "/v1/account"), ("POST", "/ops/v1/overview")] {
+        let asked = Asked { method, ..Asked::post(path, b"{}") };
+        stage.unsigned(&asked).refused(405, "method-not-allowed");
+    }
     // Ids that are no text at all.
     sign(Asked::get("/v1/withdrawals/%FF%FE")).refused(422, "request-unreadable");
 

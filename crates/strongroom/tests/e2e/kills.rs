@@ -156,7 +156,7 @@ impl Siege {
             sum += ask.amount.to_sat();
         }
         let overview = self.stage.balance();
-        let fees = number(&overview["house"], "network-fees");
+        let fees = number(&overview["books"], "network-fees");
         let signer = &overview["signer"];
         assert_eq!(number(signer, "signed_total_sat"), sum + fees, "{overview:#}");
         let scripts: BTreeSet<_> =

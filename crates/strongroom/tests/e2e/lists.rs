@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeSet, fs};
 
+use custody::{Event, event::RefusalRecorded};
+use primitives::{DeploymentId, Seconds};
 use serde_json::{Value, json};
-use strongroom::house::Customer;
+use store::{Identity, Journal, Opening, Record, SqliteJournal};
+use strongroom::{clock, house::Customer};
 
 use crate::support::{Stage, chain::sats, number, refusal, text};
 
@@ -83,5 +86,36 @@ fn lists_come_in_pages_and_are_the_same_when_the_views_are_built_anew() {
     assert_eq!(before, after);
     let addresses = alice.client.get("/v1/deposit-addresses").unwrap();
     assert_eq!(addresses["data"].as_array().unwrap().len(), 1, "{addresses:#}");
+    stage.finish();
+}
+
+/// Lets time pass for the journal: an entry of that day that means nothing.
+fn pass_days(stage: &Stage, deployment: DeploymentId, days: u64) {
+    let identity = Identity { deployment, shard: 0 };
+    let opening = Opening { path: stage.journal(), identity, position: None, witnessed: None };
+    let mut journal = SqliteJournal::open(&opening).unwrap();
+    let at = clock::now().saturating_add(Seconds(days * 86_400));
+    let (command, rule) = ("tick".to_owned(), "nothing-to-pay".to_owned());
+    let event: Event = RefusalRecorded { key: None, command, rule }.into();
+    let (kind, version) = event.kind();
+    let record = Record { at, kind, version, body: event.encode().unwrap() };
+    journal.append(journal.next_seq(), &[record]).unwrap();
+}
+
+#[test]
+fn an_idempotency_key_that_the_core_has_forgotten_for_its_age_still_makes_nothing_new() {
+    let mut stage = Stage::new();
+    let alice = stage.customer("alice").unwrap();
+    let deployment = stage.anyone().get("/v1/deployment").unwrap();
+    let deployment: DeploymentId = text(&deployment, "deployment").parse().unwrap();
+    stage.end_server();
+    pass_days(&stage, deployment, 36);
+    stage.start_server().unwrap();
+    let before = number(&stage.balance(), "accounts");
+    let again = stage.operator().post_once("/ops/v1/accounts", "alice").unwrap();
+    assert_eq!(text(&again, "account"), alice.account.to_string());
+    assert_eq!(number(&stage.balance(), "accounts"), before);
+    let other = stage.operator().post_once("/ops/v1/accounts", "carol").unwrap();
+    assert_ne!(text(&other, "account"), alice.account.to_string());
     stage.finish();
 }

@@ -10,6 +10,14 @@ impl Stage {
         self.operator().post(path, &json!({}))
     }
 
+    /// Ids of withdrawals in one state, as an operator sees them now.
+    fn listed(&self, status: &str) -> Vec<String> {
+        let seq = number(&self.operator().get("/ops/v1/overview").unwrap(), "journal_seq");
+        let target = format!("/ops/v1/withdrawals?status={status}&min_seq={seq}");
+        let page = self.operator().get(&target).unwrap();
+        page["data"].as_array().unwrap().iter().map(|row| text(row, "id")).collect()
+    }
+
     fn status(&self, customer: &Customer, id: &str) -> String {
         text(&customer.client.get(&format!("/v1/withdrawals/{id}")).unwrap(), "status")
     }
@@ -28,6 +36,18 @@ fn large_amounts_wait_for_a_person_and_larger_ones_cool_down_first() {
     for id in [&approved, &denied, &cancelled] {
         assert_eq!(stage.status(&alice, id), "in-review");
     }
+    // Whoever decides finds them without being told their ids.
+    let listed = stage.listed("in-review");
+    assert_eq!(listed, [&cancelled, &denied, &approved].map(Clone::clone), "newest first");
+    let seen = stage.operator().get(&format!("/ops/v1/withdrawals/{denied}")).unwrap();
+    assert_eq!(seen["account"], alice.account.to_string(), "{seen:#}");
+    assert_eq!(number(&seen, "amount_sat"), 250_000_000, "{seen:#}");
+    let unknown = stage.operator().get("/ops/v1/withdrawals/wd_0");
+    assert_eq!(refusal(unknown), "withdrawal-unknown");
+    for wrong in ["", "?status=", "?status=lost", "?status=queued&color=red"] {
+        let answer = stage.operator().get(&format!("/ops/v1/withdrawals{wrong}"));
+        assert_eq!(refusal(answer), "request-unreadable", "{wrong}");
+    }
     let cooling = stage.reaches(&alice, &cooled, "cooling-down");
     assert!(cooling["releases_at"].is_string(), "{cooling:#}");
     assert_eq!(refusal(review(&cooled, "approve")), "withdrawal-state");
@@ -39,6 +59,8 @@ fn large_amounts_wait_for_a_person_and_larger_ones_cool_down_first() {
     assert_eq!(text(&review(&denied, "deny").unwrap(), "status"), "rejected");
     let cancel = format!("/v1/withdrawals/{cancelled}/cancel");
     assert_eq!(text(&alice.client.post(&cancel, &json!({})).unwrap(), "status"), "cancelled");
+    assert_eq!(stage.listed("in-review"), Vec::<String>::new());
+    assert_eq!(stage.listed("rejected"), [denied]);
     // Asking twice is asking once.
     assert_eq!(text(&alice.client.post(&cancel, &json!({})).unwrap(), "status"), "cancelled");
 

@@ -1,6 +1,7 @@
 //! Credited deposits that a reorg takes back for good.
 
 use primitives::BlockHash;
+use serde_json::Value;
 
 use crate::support::{
     Stage,
@@ -38,6 +39,12 @@ fn a_double_spent_deposit_is_taken_from_a_customer_who_still_has_it() {
     assert_eq!(after["frozen"], true, "{after:#}");
     let overview = stage.balance();
     assert_eq!(number(&overview, "incidents"), 1, "{overview:#}");
+    let incidents = stage.operator().get("/ops/v1/incidents").unwrap();
+    let incident = &incidents["data"][0];
+    assert_eq!(incident["incident"], "deposit-reversed", "{incidents:#}");
+    assert_eq!(incident["account"], alice.account.to_string());
+    assert_eq!(incident["outpoint"], format!("{}:{}", coin.txid, coin.vout));
+    assert_eq!((number(incident, "value_sat"), number(incident, "claim_sat")), (100_000_000, 0));
     assert_eq!(number(&overview, "coins_sat"), 30_000_000, "{overview:#}");
 
     let thaw = format!("/ops/v1/accounts/{}/thaw", alice.account);
@@ -72,6 +79,10 @@ fn a_double_spent_deposit_that_was_withdrawn_becomes_a_claim_that_the_next_depos
     let after = account(&alice);
     assert_eq!(number(&after, "total_sat"), 0, "{after:#}");
     assert_eq!(number(&after, "claim_sat"), 90_002_000, "{after:#}");
+    let overview = stage.balance();
+    assert_eq!(number(&overview["books"], "claim"), 90_002_000, "{overview:#}");
+    let seen = stage.operator().get(&format!("/ops/v1/accounts/{}", alice.account)).unwrap();
+    assert_eq!(number(&seen, "claim_sat"), 90_002_000, "{seen:#}");
     assert_eq!(number(&account(&bob), "available_sat"), 150_000_000);
     stage.balance();
 
@@ -129,6 +140,10 @@ fn a_deep_reorg_stops_releases_until_a_person_resumes_them() {
     stage.node.mine(7).unwrap();
     stage.at_tip();
     stage.not_ready("releases-stopped: deep-reorg");
+    let incidents = stage.operator().get("/ops/v1/incidents?limit=1").unwrap();
+    assert_eq!(incidents["data"][0]["incident"], "deep-reorg", "{incidents:#}");
+    assert_eq!(incidents["data"][0]["depth_blocks"], 6, "{incidents:#}");
+    assert_eq!(incidents["next_cursor"], Value::Null, "there is no other");
     assert_eq!(number(&account(&alice), "available_sat"), 100_000_000, "reads go on");
     let (id, _) = stage.withdraw(&alice, 10_000_000);
     stage.outwait(&alice, &id);

@@ -11,7 +11,7 @@ use primitives::AccountId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ListQuery, address, blocking};
+use super::{ListQuery, address};
 use crate::edge::{
     Edge, Problem,
     recognise::{BODY_MAX, Raw, idempotency},
@@ -106,15 +106,20 @@ pub(in crate::edge) async fn assign_address(
     };
     let asked = asked.map(|_| Some(key));
     let network = edge.network;
-    let command = Command::AssignAddress { asked };
-    let pending = edge.core.execute(command, move |state, outcome| {
-        outcome?;
-        let made = state.idempotent(Some(&key))?.and_then(|index| u32::try_from(index).ok());
-        let index = made.ok_or(Refusal::NumbersExhausted { what: "addresses" })?;
+    let show = move |state: &Custody, made: Option<u64>| {
+        let index = made.and_then(|index| u32::try_from(index).ok());
+        let index = index.ok_or(Refusal::NumbersExhausted { what: "addresses" })?;
         let script = state.address(index).map(|known| known.script.clone()).unwrap_or_default();
         let address = address(network, &script);
         Ok::<_, Refusal>(AddressView { address, index, journal_seq: state.seq() })
-    });
+    };
+    let pending = match edge.made_before(key).await? {
+        Some(made) => edge.core.read(move |state| show(state, Some(made))),
+        None => edge.core.execute(Command::AssignAddress { asked }, move |state, outcome| {
+            outcome?;
+            show(state, state.idempotent(Some(&key))?)
+        }),
+    };
     Ok((StatusCode::CREATED, Json(pending.answer().await??)))
 }
 
@@ -141,8 +146,7 @@ pub(in crate::edge) async fn addresses(
     query.wait(&edge).await?;
     let from = query.cursor.as_deref().unwrap_or("0").parse();
     let from = from.map_err(|_| Problem::unreadable("query: `cursor` is an index"))?;
-    let replica = Arc::clone(&edge.replica);
-    let (rows, applied) = blocking(move || replica.lists.addresses(account, from)).await?;
+    let (rows, applied) = edge.list(move |lists| lists.addresses(account, from)).await?;
     let data = rows.into_iter().map(|(index, script)| AddressView {
         address: address(edge.network, &script),
         index,

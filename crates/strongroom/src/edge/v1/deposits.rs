@@ -10,7 +10,7 @@ use primitives::{DepositId, Outpoint, Txid};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ListQuery, account::own, blocking, cursor, time};
+use super::{ListQuery, account::own, cursor, time};
 use crate::edge::{
     Edge, Problem,
     recognise::{BODY_MAX, PathText, Raw},
@@ -75,8 +75,7 @@ pub(in crate::edge) async fn list_deposits(
     let (account, query) = (own(asked.account())?, asked.into_request());
     query.wait(&edge).await?;
     let (mark, limit) = (query.mark()?, query.limit());
-    let replica = Arc::clone(&edge.replica);
-    let page = blocking(move || replica.lists.deposits(account, mark.as_ref(), limit)).await?;
+    let page = edge.list(move |lists| lists.deposits(account, mark.as_ref(), limit)).await?;
     let rows = page.rows;
     let pending = edge.core.read(move |state| {
         let known = rows.iter().filter_map(|outpoint| Some((outpoint, state.deposit(outpoint)?)));

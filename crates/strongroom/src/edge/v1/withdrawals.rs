@@ -10,9 +10,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use custody::{Command, Custody, Refusal, Withdrawal, WithdrawalRequest, WithdrawalState};
 use primitives::{AccountId, KeyId, Network, WithdrawalId};
 use serde::{Deserialize, Serialize};
+use store::Page;
 use utoipa::ToSchema;
 
-use super::{ListQuery, account::own, address, blocking, cursor, time};
+use super::{ListQuery, account::own, address, cursor, time};
 use crate::edge::{
     Edge, Problem,
     recognise::{BODY_MAX, PathText, Raw, parse_json},
@@ -211,14 +212,21 @@ pub(in crate::edge) async fn list_withdrawals(
     let asked = edge.recognise(&raw, Scope::Read, |parts| ListQuery::parse(parts.query))?;
     let (account, query) = (own(asked.account())?, asked.into_request());
     query.wait(&edge).await?;
-    let (mark, limit, network) = (query.mark()?, query.limit(), edge.network);
-    let replica = Arc::clone(&edge.replica);
-    let page = blocking(move || replica.lists.withdrawals(account, mark.as_ref(), limit)).await?;
-    let rows = page.rows;
+    let (mark, limit) = (query.mark()?, query.limit());
+    let page = edge.list(move |lists| lists.withdrawals(account, mark.as_ref(), limit)).await?;
+    Ok(Json(view_page(&edge, page).await?))
+}
+
+/// The withdrawals of a page as they are now.
+pub(in crate::edge) async fn view_page(
+    edge: &Edge,
+    page: Page<WithdrawalId>,
+) -> Result<WithdrawalList, Problem> {
+    let (network, rows) = (edge.network, page.rows);
     let pending = edge.core.read(move |state| {
         let known = rows.iter().filter_map(|id| Some((*id, state.withdrawal(*id).ok()?)));
         known.map(|(id, withdrawal)| view_withdrawal(state, network, id, withdrawal)).collect()
     });
     let data = pending.answer().await?;
-    Ok(Json(WithdrawalList { data, next_cursor: cursor(page.next), journal_seq: page.applied }))
+    Ok(WithdrawalList { data, next_cursor: cursor(page.next), journal_seq: page.applied })
 }

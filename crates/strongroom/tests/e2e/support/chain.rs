@@ -81,7 +81,7 @@ impl Stage {
         let overview = self.at_tip();
         assert_eq!(text(&overview, "invariants"), "hold", "{overview:#}");
         assert_eq!(number(&overview, "coins_sat"), self.hot_by_node(), "{overview:#}");
-        let house = &overview["house"];
+        let house = &overview["books"];
         let assets = ["incoming", "at-rest", "outgoing"].map(|name| number(house, name));
         assert_eq!(assets.iter().sum::<u64>(), number(&overview, "coins_sat"), "{overview:#}");
         overview
