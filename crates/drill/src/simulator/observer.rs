@@ -153,8 +153,8 @@ impl Observer {
     }
 
     /// What the signer has durably done since it was last asked.
-    pub(crate) fn signer_did(&mut self, news: News, running_millis: u64) -> Check {
-        for reservation in news.reserved {
+    pub(crate) fn signer_did(&mut self, news: News) -> Check {
+        for (reservation, running_millis) in news.reserved {
             if self.reserved.insert(reservation.txid) {
                 self.governor.charge(&reservation, running_millis)?;
             }

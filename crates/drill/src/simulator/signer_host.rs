@@ -31,6 +31,8 @@ struct Disk {
     /// After so many writes more, the process dies at this point of the next.
     crash: Option<(u32, CrashPoint)>,
     crashed: bool,
+    /// Physical milliseconds that the signer had run when it was last given something to do.
+    running_millis: u64,
     /// What became durable, or was found so at a start, since somebody last asked.
     news: News,
 }
@@ -38,7 +40,8 @@ struct Disk {
 /// What the signer has durably done. Some of it repeats after a start.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    pub(crate) reserved: Vec<Reservation>,
+    /// Each with the physical milliseconds that the signer had run then.
+    pub(crate) reserved: Vec<(Reservation, u64)>,
     pub(crate) signed: Vec<Vec<u8>>,
 }
 
@@ -51,7 +54,7 @@ impl News {
 impl Disk {
     fn note(&mut self, record: &Record) {
         if let Record::Reserved(reservation) = record {
-            self.news.reserved.push(reservation.clone());
+            self.news.reserved.push((reservation.clone(), self.running_millis));
         }
         if let Record::Signed { transaction, .. } = record {
             self.news.signed.push(transaction.clone());
@@ -181,12 +184,18 @@ impl SignerHost {
     }
 
     fn open(&mut self, clock: &Clock) -> Result<(), Found> {
+        self.note_time(clock);
         let memory = DiskMemory { disk: Rc::clone(&self.disk), records: Vec::new() };
         let opened = Signer::open(house()?.settings.clone(), memory);
         let signer = opened.map_err(|fault| Found::new("signer-recovers", fault.in_full()))?;
         self.signer = Some(signer);
         self.up_since = clock.elapsed();
         Ok(())
+    }
+
+    /// What becomes durable now, became so at this time.
+    fn note_time(&self, clock: &Clock) {
+        self.disk.borrow_mut().running_millis = self.running_millis(clock);
     }
 
     pub(crate) const fn is_up(&self) -> bool {
@@ -215,6 +224,7 @@ impl SignerHost {
         clock: &Clock,
         random: &mut Random,
     ) -> Result<Option<Vec<u8>>, Found> {
+        self.note_time(clock);
         let Some(signer) = self.signer.as_mut() else { return Ok(None) };
         let now = clock.signer(planted::active(Bug::WindowFollowsWallClock));
         let response = signer.handle_body(body(frame)?, now, &house()?.keys);

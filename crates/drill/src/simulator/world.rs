@@ -226,10 +226,9 @@ impl World {
 
     /// The invariants, unless nothing has changed since they were checked.
     pub(crate) fn check(&mut self) -> Check {
-        let running = self.signer.running_millis(&self.clock);
         let news = self.signer.take_news();
         let signed = !news.is_empty();
-        self.observer.signer_did(news, running)?;
+        self.observer.signer_did(news)?;
         let Some(server) = &self.server else { return Ok(()) };
         let seq = server.state.seq();
         if self.checked != Some(seq) || signed {

@@ -15,3 +15,24 @@ fn holds(seed: u64, steps: u32) {
 fn who_could_be_paid_only_by_the_very_last_block_is_not_counted_as_forgotten() {
     holds(5_001_963, 400);
 }
+
+/// A refused batch was built again as the very same transaction, which was then signed: the
+/// simulator took the signature for one of the refused batch.
+#[test]
+fn a_batch_that_is_built_again_as_the_same_transaction_is_not_signed_after_its_refusal() {
+    holds(7_001_940, 400);
+}
+
+/// A reservation counted from the check after it, and not from when it was made: a bucket that was
+/// full in between looked overdrawn. A fault of the simulator.
+#[test]
+fn a_reservation_counts_from_when_it_was_made() {
+    holds(7_003_134, 400);
+}
+
+/// An intent that ends while its pin lives waits for a later batch to spend the pin, as
+/// `THREAT-MODEL.md` says; the simulator did not know this reason.
+#[test]
+fn an_ended_intent_whose_pin_lives_waits_for_a_later_batch() {
+    holds(7_005_862, 400);
+}

@@ -32,7 +32,7 @@ pub(crate) fn why_unpaid(
         }
         WithdrawalState::Queued { releases_at } => account_reason(state, withdrawal)
             .or((*releases_at > now).then_some("its window is open"))
-            .or_else(|| why_queued(state, withdrawal)),
+            .or_else(|| why_queued(state, now, withdrawal)),
         WithdrawalState::Batched { batch }
         | WithdrawalState::Signed { batch }
         | WithdrawalState::Broadcast { batch } => {
@@ -80,7 +80,10 @@ fn why_never_signed(withdrawal: &Withdrawal) -> Option<&'static str> {
     None
 }
 
-fn why_queued(state: &Custody, withdrawal: &Withdrawal) -> Option<&'static str> {
+fn why_queued(state: &Custody, now: Timestamp, withdrawal: &Withdrawal) -> Option<&'static str> {
+    if withdrawal.pin.is_some() && withdrawal.not_after <= now {
+        return Some("its intent has ended; it fails once a later batch has spent its pin");
+    }
     if let Some(reason) = why_never_signed(withdrawal) {
         return Some(reason);
     }

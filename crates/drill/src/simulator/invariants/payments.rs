@@ -50,6 +50,9 @@ impl Signatures {
     /// Compares what is new with what custody has approved, and what custody has dissolved with
     /// everything.
     pub(crate) fn check(&mut self, state: &Custody) -> Check {
+        // A batch that was refused and one built later can be the same transaction.
+        let alive = state.batches().filter(|(_, batch)| batch.state != BatchState::Dissolved);
+        let alive: BTreeSet<Txid> = alive.map(|(_, batch)| batch.txid).collect();
         for (id, batch) in state.batches() {
             if self.fresh.remove(&batch.txid)
                 && let Some(transaction) = self.signed.get(&batch.txid)
@@ -57,7 +60,9 @@ impl Signatures {
                 nothing_without_warrant(state, *id, batch, transaction)?;
                 never_paid_twice(&mut self.shared, batch, transaction)?;
             }
-            dissolved_means_unsigned(&self.signed, *id, batch)?;
+            if !alive.contains(&batch.txid) {
+                dissolved_means_unsigned(&self.signed, *id, batch)?;
+            }
         }
         match self.fresh.first() {
             Some(txid) => {
@@ -133,12 +138,13 @@ fn never_paid_twice(
 }
 
 /// `dissolved-means-unsigned`: a batch whose coins and withdrawals were set free was never signed.
+/// `batch` is dissolved, and no other is the same transaction.
 fn dissolved_means_unsigned(
     signed: &BTreeMap<Txid, Transaction>,
     id: BatchId,
     batch: &Batch,
 ) -> Check {
-    if batch.state == BatchState::Dissolved && signed.contains_key(&batch.txid) {
+    if signed.contains_key(&batch.txid) {
         let found = format!("{id} is dissolved, and its signature exists");
         return Err(Found::new("dissolved-means-unsigned", found));
     }
