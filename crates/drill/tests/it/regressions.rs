@@ -30,9 +30,9 @@ fn a_reservation_counts_from_when_it_was_made() {
     holds(7_003_134, 400);
 }
 
-/// An intent that ends while its pin lives waits for a later batch to spend the pin, as
-/// `THREAT-MODEL.md` says; the simulator did not know this reason.
+/// A withdrawal waited for its pin, which another that shares it had taken into a batch that a
+/// freeze held back; the simulator did not know this reason.
 #[test]
-fn an_ended_intent_whose_pin_lives_waits_for_a_later_batch() {
+fn a_pin_that_is_in_a_batch_that_waits_is_a_reason_to_wait() {
     holds(7_005_862, 400);
 }

@@ -84,6 +84,10 @@ fn why_queued(state: &Custody, now: Timestamp, withdrawal: &Withdrawal) -> Optio
     if withdrawal.pin.is_some() && withdrawal.not_after <= now {
         return Some("its intent has ended; it fails once a later batch has spent its pin");
     }
+    // What one batch paid shares a pin: another of them may be in a batch that waits.
+    if let Some(batch) = withdrawal.pin.and_then(|pin| state.coins().reserved_by(&pin)) {
+        return why_batched(state, batch);
+    }
     if let Some(reason) = why_never_signed(withdrawal) {
         return Some(reason);
     }
