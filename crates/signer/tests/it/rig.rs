@@ -18,6 +18,8 @@ pub(crate) struct Rig {
     /// Seconds since 1970.
     pub(crate) wall: u64,
     pub(crate) monotonic_millis: u64,
+    /// [`Rig::counted`] when it was last asked to sign, or at the beginning.
+    pub(crate) before: (usize, u64),
 }
 
 pub(crate) fn sats(sats: u64) -> Sats {
@@ -40,7 +42,10 @@ impl Rig {
         let disk = Disk::default();
         let signer = Signer::open(settings.clone(), disk.clone()).unwrap();
         let wall = sample::NOON.to_seconds();
-        Self { keys, settings, disk, signer, wall, monotonic_millis: 0 }
+        let mut rig =
+            Self { keys, settings, disk, signer, wall, monotonic_millis: 0, before: (0, 0) };
+        rig.before = rig.counted();
+        rig
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -61,7 +66,15 @@ impl Rig {
     }
 
     pub(crate) fn ask(&mut self, request: Request) -> Response {
+        if matches!(request, Request::Sign(_)) && self.signer.broken().is_none() {
+            self.before = self.counted();
+        }
         self.signer.handle(request, self.now(), &self.keys)
+    }
+
+    /// Records, and satoshis in the outer bucket.
+    pub(crate) fn counted(&mut self) -> (usize, u64) {
+        (self.disk.records().len(), self.left())
     }
 
     pub(crate) fn sign(&mut self, batch: &Batch) -> Response {
