@@ -88,7 +88,9 @@ fn test(rest: &[&str]) -> Result<(), Trouble> {
         step.cargo(&["test", "--workspace", "--doc", "--quiet"])?;
     }
     run::say("xtask: the simulator finds every planted bug");
-    step.cargo(&[runner, &["--package", "drill", "--features", "planted-bugs"]].concat())
+    step.cargo(&[runner, &["--package", "drill", "--features", "planted-bugs"]].concat())?;
+    run::say("xtask: the demo, as a newcomer runs it");
+    step.xtask(&["demo", "--exit"])
 }
 
 /// Formatting and lints: a check that is left out would let pass what it is there for.

@@ -51,6 +51,13 @@ impl Step {
         String::from_utf8(output.stdout).map_err(|error| Trouble(error.to_string()))
     }
 
+    /// Runs this program once more, as `cargo xtask` would.
+    pub(crate) fn xtask(&self, arguments: &[&str]) -> Result<(), Trouble> {
+        let own = env::current_exe();
+        let own = own.map_err(|error| Trouble(format!("this program is not found: {error}")))?;
+        self.finish(Command::new(own), arguments)
+    }
+
     /// Becomes a program that was built; comes back only where it cannot be run.
     pub(crate) fn become_program(&self, program: &Path, arguments: &[&str]) -> Result<(), Trouble> {
         let error = self.prepare(&mut Command::new(program), arguments).exec();
