@@ -6,12 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chain::fees::{FeeLimits, TargetBlocks};
 use custody::{
     Params,
     deposit::finality::{ConfirmationTable, FinalityModel},
     descriptor::HotDescriptor,
 };
-use primitives::{BlockRef, FeeRate, Network, Sats, Seconds};
+use primitives::{BlockHash, BlockHeight, BlockRef, DeploymentId, FeeRate, Network, Sats, Seconds};
 use serde::Deserialize;
 use signer_protocol::Description;
 
@@ -283,6 +284,39 @@ const fn million() -> usize {
     1_000_000
 }
 
+impl Payouts {
+    /// Within how many blocks a batch should confirm.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigFault::Value`] for a target that nodes do not estimate.
+    pub fn fee_target(&self) -> Result<TargetBlocks, ConfigFault> {
+        TargetBlocks::parse(self.fee_target_blocks)
+            .map_err(|error| value("payouts.fee_target_blocks", &error))
+    }
+
+    /// The lowest and highest fee rate of a batch.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigFault::Value`] for limits that leave no rate.
+    pub fn fee_limits(&self) -> Result<FeeLimits, ConfigFault> {
+        let floor = FeeRate::from_sat_per_kwu(self.fee_rate_floor_sat_per_kwu);
+        let cap = FeeRate::from_sat_per_kwu(self.fee_rate_max_sat_per_kwu);
+        FeeLimits::parse(floor, cap)
+            .map_err(|error| value("payouts.fee_rate_floor_sat_per_kwu", &error))
+    }
+}
+
+/// What a journal never changes, and what one of its coins weighs.
+struct Installation {
+    network: Network,
+    deployment: DeploymentId,
+    descriptor: String,
+    input_weight: u64,
+    start: BlockRef,
+}
+
 impl Config {
     /// Reads a configuration file.
     ///
@@ -333,6 +367,30 @@ impl Config {
         Ok(token)
     }
 
+    /// Everything that can be said without a signer and a node.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigFault`] names the first key that cannot work.
+    pub fn check(&self) -> Result<(), ConfigFault> {
+        let network = self.network()?;
+        self.operator_token()?;
+        self.payouts.fee_target()?;
+        self.payouts.fee_limits()?;
+        if let Some(text) = &self.signer.deployment {
+            let parsed = text.parse::<DeploymentId>();
+            parsed.map_err(|error| value("signer.deployment", &error))?;
+        }
+        let nobody = Installation {
+            network,
+            deployment: DeploymentId([0; 32]),
+            descriptor: String::new(),
+            input_weight: 0,
+            start: BlockRef { height: BlockHeight(0), hash: BlockHash([0; 32]) },
+        };
+        self.domain(nobody).map(drop)
+    }
+
     /// The parameters of the core, for this signer and from this block on.
     ///
     /// # Errors
@@ -350,17 +408,27 @@ impl Config {
         }
         let descriptor = HotDescriptor::parse(&signer.descriptor)
             .map_err(|refusal| value("signer.socket", &refusal))?;
+        self.domain(Installation {
+            network,
+            deployment: signer.deployment,
+            descriptor: signer.descriptor.clone(),
+            input_weight: descriptor.input_weight(),
+            start,
+        })
+    }
+
+    fn domain(&self, installation: Installation) -> Result<Params, ConfigFault> {
         let fee_rate_max = FeeRate::from_sat_per_kwu(self.payouts.fee_rate_max_sat_per_kwu);
-        let deposit_min = fee_rate_max.fee_for_weight(descriptor.input_weight());
+        let deposit_min = fee_rate_max.fee_for_weight(installation.input_weight);
         let too_much = || ConfigFault::Value {
             key: "payouts.fee_rate_max_sat_per_kwu",
             reason: "more than all bitcoin for one input".to_owned(),
         };
         let params = Params {
-            network,
-            deployment: signer.deployment,
-            descriptor: signer.descriptor.clone(),
-            start,
+            network: installation.network,
+            deployment: installation.deployment,
+            descriptor: installation.descriptor,
+            start: installation.start,
             confirmations: self.confirmations()?,
             withdrawable_extra: self.deposits.withdrawable_extra_confirmations,
             final_confirmations: self.payouts.final_confirmations,

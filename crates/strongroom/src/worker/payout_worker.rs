@@ -14,7 +14,7 @@ use custody::{
     incident::Stop,
     payout::{Assembly, BatchState},
 };
-use primitives::{BatchId, FeeRate, Outpoint, Sats};
+use primitives::{BatchId, Outpoint, Sats};
 use signer_protocol::{ClassEvidence, Evidence, PayoutIntent, Request, Response, SignRequest};
 
 use super::Shared;
@@ -70,19 +70,11 @@ struct Work {
 
 impl PayoutWorker {
     pub(crate) fn new(shared: Shared, node: Node, config: &Payouts) -> Result<Self, ConfigFault> {
-        let value = |key, error: &dyn std::error::Error| ConfigFault::Value {
-            key,
-            reason: error.to_string(),
-        };
-        let floor = FeeRate::from_sat_per_kwu(config.fee_rate_floor_sat_per_kwu);
-        let cap = FeeRate::from_sat_per_kwu(config.fee_rate_max_sat_per_kwu);
         Ok(Self {
             shared,
             node,
-            target: TargetBlocks::parse(config.fee_target_blocks)
-                .map_err(|error| value("payouts.fee_target_blocks", &error))?,
-            limits: FeeLimits::parse(floor, cap)
-                .map_err(|error| value("payouts.fee_rate_floor_sat_per_kwu", &error))?,
+            target: config.fee_target()?,
+            limits: config.fee_limits()?,
             pause: Duration::from_millis(config.round_millis),
             rebroadcast_at: clock::monotonic(),
         })

@@ -2,12 +2,12 @@
 
 use std::{
     fs,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use strongroom::house::wait_for;
 
-use crate::support::{Stage, program, words};
+use crate::support::{Stage, program, strongroom, words};
 
 impl Stage {
     /// Runs `strongroom serve` with a changed configuration and gives what it says as it refuses.
@@ -28,6 +28,12 @@ impl Stage {
         let said = words(&output);
         assert!(!said.contains("panicked"), "{said}");
         said
+    }
+
+    /// `strongroom config-check` on a file beside the configuration.
+    fn checks(&self, name: &str) -> Output {
+        let file = self.config().with_file_name(name);
+        strongroom(&["config-check", "--config", file.to_str().unwrap()])
     }
 }
 
@@ -50,7 +56,17 @@ fn a_wrong_configuration_is_refused_and_the_key_is_named() {
     ] {
         let said = stage.refuses(old, new);
         assert!(said.contains(named), "`{new}`: {said}");
+        // What needs no signer is said by the check alone, in the same words.
+        let checked = stage.checks("other.toml");
+        if new.contains("signet") {
+            assert!(checked.status.success(), "{}", words(&checked));
+        } else {
+            assert_eq!(checked.status.code(), Some(1), "`{new}`: {}", words(&checked));
+            assert!(words(&checked).contains(named), "`{new}`: {}", words(&checked));
+        }
     }
+    let checked = stage.checks("strongroom.toml");
+    assert!(checked.status.success(), "{}", words(&checked));
     let token = stage.token_file();
     let secret = fs::read_to_string(&token).unwrap();
     fs::write(&token, "short\n").unwrap();
