@@ -18,7 +18,8 @@ pub struct Account {
     /// What of its available balance may be traded with but not withdrawn yet: the sum of its
     /// shares in deposits that have not matured, its own and those that it was paid with.
     pub maturing: Sats,
-    /// Credited deposits whose block was replaced; nothing leaves while there is one.
+    /// Credited deposits whose block was replaced and that have not come back, or not matured
+    /// again; nothing leaves while there is one.
     pub adrift: u32,
 }
 

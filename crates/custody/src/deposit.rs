@@ -9,7 +9,7 @@
 //!
 //! Mempool sightings are shown, never posted. A credited deposit whose block is replaced is not
 //! taken back at once: nearly always the next block carries it again. Until then it is adrift and
-//! nothing leaves its account. If it is gone for good it is reversed by new entries: the available
+//! nothing leaves its account; one that had matured must mature again first. If it is gone for good it is reversed by new entries: the available
 //! balance first, then withdrawals that no batch carries, the rest is a claim on the customer.
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -21,6 +21,18 @@ pub mod finality;
 mod maturing;
 
 pub(crate) use maturing::Maturing;
+
+/// Whether a credited deposit may be withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Maturity {
+    /// Not yet: shares of it wait, wherever trades take them.
+    Fresh,
+    /// It may be.
+    Matured,
+    /// It might have been; then its block was replaced, and another carries it. What it had funded
+    /// until then is not known any more, so nothing leaves its account until it has matured again.
+    Again,
+}
 
 /// Where a deposit is; each state carries what is true in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -39,7 +51,7 @@ pub enum DepositState {
         /// The confirmations that its value needed.
         required: Confirmations,
         /// Whether it may be withdrawn.
-        matured: bool,
+        maturity: Maturity,
     },
     /// Credited, and its block was replaced.
     Adrift {
@@ -49,7 +61,7 @@ pub enum DepositState {
         /// The confirmations that its value had needed.
         required: Confirmations,
         /// Whether it could be withdrawn.
-        matured: bool,
+        maturity: Maturity,
         /// The height of a block that makes it impossible.
         conflict: Option<BlockHeight>,
     },
@@ -99,7 +111,7 @@ impl DepositState {
     /// Whether it may be withdrawn.
     #[must_use]
     pub const fn is_withdrawable(&self) -> bool {
-        matches!(self, Self::Credited { matured: true, .. })
+        matches!(self, Self::Credited { maturity: Maturity::Matured, .. })
     }
 
     /// Whether it is in no block, and nothing in the chain makes it impossible.
@@ -121,10 +133,31 @@ impl DepositState {
         }
     }
 
-    /// Whether it has matured: no share of it waits any more.
+    /// Whether it has matured once: no share of it waits any more.
     #[must_use]
     pub const fn has_matured(&self) -> bool {
-        matches!(self, Self::Credited { matured: true, .. } | Self::Adrift { matured: true, .. })
+        match self {
+            Self::Credited { maturity, .. } | Self::Adrift { maturity, .. } => {
+                !matches!(maturity, Maturity::Fresh)
+            }
+            Self::Detected
+            | Self::Confirming { .. }
+            | Self::Suspense { .. }
+            | Self::Orphaned { .. } => false,
+        }
+    }
+
+    /// Whether nothing leaves its account: a reorg took its block, and it has not come back, or
+    /// not matured again.
+    #[must_use]
+    pub const fn holds_account(&self) -> bool {
+        matches!(self, Self::Adrift { .. } | Self::Credited { maturity: Maturity::Again, .. })
+    }
+
+    /// Whether it is the customer's money now, though a reorg may have taken its block.
+    #[must_use]
+    pub const fn is_credited(&self) -> bool {
+        matches!(self, Self::Credited { .. } | Self::Adrift { .. })
     }
 
     /// Whether time and blocks may still change it.
@@ -132,7 +165,7 @@ impl DepositState {
     pub const fn is_unsettled(&self) -> bool {
         match self {
             Self::Confirming { .. } | Self::Adrift { .. } => true,
-            Self::Credited { matured, .. } => !*matured,
+            Self::Credited { maturity, .. } => !matches!(maturity, Maturity::Matured),
             Self::Detected | Self::Suspense { .. } | Self::Orphaned { .. } => false,
         }
     }

@@ -103,7 +103,7 @@ impl Custody {
             if deposit.state.is_unsettled() {
                 *exposed = exposed.checked_add(deposit.value).unwrap_or(Sats::MAX);
             }
-            let is_adrift = matches!(deposit.state, DepositState::Adrift { .. });
+            let is_adrift = deposit.state.holds_account();
             *adrift = adrift.saturating_add(u32::from(is_adrift));
         }
         for (number, account) in (1..).zip(&self.accounts) {
@@ -118,8 +118,8 @@ impl Custody {
     }
 
     /// `shares-match-deposits`: nobody holds a share of a deposit that has matured, all shares of
-    /// one are not more than it, and what an account remembers of its shares is their sum and
-    /// available.
+    /// one are not more than it, those of reversed ones are not more than their owner owes, and
+    /// what an account remembers of its shares is their sum and available.
     ///
     /// # Errors
     ///
@@ -132,10 +132,22 @@ impl Custody {
             plus(deposits.entry(deposit).or_default(), amount);
             plus(holders.entry(holder).or_default(), amount);
         }
+        let mut lost: BTreeMap<AccountId, Sats> = BTreeMap::new();
         for (outpoint, sum) in deposits {
             let deposit = self.deposits.get(&outpoint);
             if deposit.is_none_or(|deposit| deposit.state.has_matured() || sum > deposit.value) {
                 return broken(NAME, format!("{sum} shared of {outpoint}: {deposit:?}"));
+            }
+            let reversed = deposit.filter(|deposit| !deposit.state.is_credited());
+            if let Some(owner) = reversed.and_then(|deposit| deposit.account) {
+                plus(lost.entry(owner).or_default(), sum);
+            }
+        }
+        for (owner, sum) in lost {
+            let claim = self.ledger.balance(books::of(owner, books::CLAIM));
+            if sum > claim {
+                let found = format!("{owner} owes {claim}, and others wait for {sum} of it");
+                return broken(NAME, found);
             }
         }
         for (number, account) in (1..).zip(&self.accounts) {

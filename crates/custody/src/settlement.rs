@@ -67,7 +67,10 @@ impl Custody {
                     Refusal::SettlementTransfer { number, reason: refusal.to_string() }
                 })?;
                 if account.frozen || account.adrift > 0 {
-                    let reason = "the account is frozen, or a deposit of it is adrift".to_owned();
+                    let reason =
+                        "the account is frozen, or a reorg took the block of a deposit of it, \
+                                  which has not matured again"
+                            .to_owned();
                     return Err(Refusal::SettlementTransfer { number, reason });
                 }
             }

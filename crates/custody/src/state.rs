@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The version of the state's encoding: snapshots of another version are not loaded.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 /// What events have changed since somebody last asked, for those who show it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

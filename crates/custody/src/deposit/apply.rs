@@ -1,6 +1,6 @@
 use primitives::{AccountId, Outpoint, Sats};
 
-use super::{Deposit, DepositState};
+use super::{Deposit, DepositState, Maturity};
 use crate::{
     Custody, books,
     coins::Coin,
@@ -109,9 +109,15 @@ impl Custody {
         let deposit = self.deposits.get(&outpoint).ok_or("a deposit was just inserted")?.clone();
         let min = self.params().map_or(Sats::MAX, |params| params.deposit_min);
         let (state, against) = match deposit.state {
-            DepositState::Adrift { required, .. } if !planted::active(Bug::CreditedTwice) => {
-                // Its new block is as fresh as any: what it pays for waits again.
-                let state = DepositState::Credited { height, required, matured: false };
+            DepositState::Adrift { required, maturity, .. }
+                if !planted::active(Bug::CreditedTwice) =>
+            {
+                // Its new block is as fresh as any.
+                let maturity = match maturity {
+                    Maturity::Fresh => Maturity::Fresh,
+                    Maturity::Matured | Maturity::Again => Maturity::Again,
+                };
+                let state = DepositState::Credited { height, required, maturity };
                 (state, books::house(books::ADRIFT))
             }
             DepositState::Detected
@@ -131,13 +137,9 @@ impl Custody {
             }
         };
         let (at_rest, value) = (state.counts_at_rest(), coin.value);
-        let matures_again = deposit.state.has_matured() && !state.has_matured();
         self.coins.insert(outpoint, Coin { at_rest, ..coin })?;
         let book = books::house(self.book_of_new(&outpoint, at_rest));
         self.post(books::transfer(book, against, value).as_slice())?;
-        if matures_again {
-            self.mature_again(outpoint, value)?;
-        }
         self.set_deposit_state(&outpoint, state)
     }
 
@@ -153,13 +155,13 @@ impl Custody {
                 let state = if deposit.coinbase { gone } else { DepositState::Detected };
                 (state, books::suspense(deposit.account))
             }
-            DepositState::Credited { required, matured, .. } => {
+            DepositState::Credited { required, maturity, .. } => {
                 let since = self
                     .chain
                     .as_ref()
                     .and_then(|chain| chain.reorg_from)
                     .unwrap_or(self.tip_height());
-                let adrift = DepositState::Adrift { since, required, matured, conflict: None };
+                let adrift = DepositState::Adrift { since, required, maturity, conflict: None };
                 (adrift, books::house(books::ADRIFT))
             }
             DepositState::Detected
@@ -200,16 +202,22 @@ impl Custody {
         self.repay_shares(account, outpoint, event.repaid)?;
         self.begin_maturing(outpoint, credited)?;
         let (height, required) = (*height, event.required);
-        let state = DepositState::Credited { height, required, matured: false };
+        let maturity = Maturity::Fresh;
+        let state = DepositState::Credited { height, required, maturity };
         self.set_deposit_state(&outpoint, state)
     }
 
     pub(crate) fn apply_deposit_matured(&mut self, event: &DepositMatured) -> Result<(), String> {
         let deposit = self.deposits.get(&event.deposit).ok_or("no such deposit")?;
-        let DepositState::Credited { height, required, matured: false } = deposit.state else {
+        let DepositState::Credited {
+            height,
+            required,
+            maturity: Maturity::Fresh | Maturity::Again,
+        } = deposit.state
+        else {
             return Err(format!("deposit {} is {}", event.deposit, deposit.state.name()));
         };
-        let state = DepositState::Credited { height, required, matured: true };
+        let state = DepositState::Credited { height, required, maturity: Maturity::Matured };
         self.end_maturing(event.deposit)?;
         self.set_deposit_state(&event.deposit, state)
     }
@@ -274,7 +282,7 @@ impl Custody {
         after: &DepositState,
     ) -> Result<(), String> {
         let account = self.account_mut(id)?;
-        let adrift = |state: &DepositState| u32::from(matches!(state, DepositState::Adrift { .. }));
+        let adrift = |state: &DepositState| u32::from(state.holds_account());
         let exposed = (before.is_unsettled(), after.is_unsettled());
         account.exposed = step(account.exposed, value, exposed)?;
         let others = account.adrift.checked_sub(adrift(before)).ok_or("adrift below zero")?;

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use primitives::{AccountId, BlockHeight, Confirmations, Outpoint, Sats, Txid, WithdrawalId};
 
-use super::{Deposit, DepositState};
+use super::{Deposit, DepositState, Maturity};
 use crate::{
     Custody, Event, books,
     coins::COINBASE_MATURITY,
@@ -45,7 +45,11 @@ impl Custody {
                 DepositState::Confirming { height } => {
                     self.advance_confirming(&mut pass, outpoint, deposit, (account, *height));
                 }
-                DepositState::Credited { height, required, matured: false } => {
+                DepositState::Credited {
+                    height,
+                    required,
+                    maturity: Maturity::Fresh | Maturity::Again,
+                } => {
                     let needed = required.0.saturating_add(params.withdrawable_extra);
                     if is_deep(*height, self.tip_height(), Confirmations(needed)) {
                         pass.events.push(DepositMatured { deposit: *outpoint }.into());
@@ -59,7 +63,7 @@ impl Custody {
                     }
                 }
                 DepositState::Detected
-                | DepositState::Credited { matured: true, .. }
+                | DepositState::Credited { maturity: Maturity::Matured, .. }
                 | DepositState::Suspense { .. }
                 | DepositState::Orphaned { .. } => {}
             }

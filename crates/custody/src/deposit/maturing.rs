@@ -17,7 +17,6 @@ use std::{
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{AccountId, Outpoint, Sats, Txid};
 
-use super::DepositState;
 use crate::{
     Custody, books,
     event::CustomerTransfer,
@@ -78,21 +77,11 @@ impl Maturing {
 }
 
 impl Custody {
-    /// A deposit was credited, or came back after a reorg, and has to mature: `amount` of its
-    /// account's available balance waits for it.
+    /// A deposit was credited and has to mature: `amount` of its account's available balance waits for it.
     pub(crate) fn begin_maturing(&mut self, deposit: Outpoint, amount: Sats) -> Result<(), String> {
         let owner = self.deposits.get(&deposit).and_then(|deposit| deposit.account);
         let owner = owner.ok_or_else(|| format!("deposit {deposit} is nobody's"))?;
         self.give(owner, deposit, amount)
-    }
-
-    /// A deposit that had matured lost its block and came back: what its account still has free of
-    /// it waits again.
-    pub(crate) fn mature_again(&mut self, deposit: Outpoint, value: Sats) -> Result<(), String> {
-        let owner = self.deposits.get(&deposit).and_then(|deposit| deposit.account);
-        let owner = owner.ok_or_else(|| format!("deposit {deposit} is nobody's"))?;
-        let free = self.free_of_maturing(owner)?;
-        self.give(owner, deposit, value.min(free))
     }
 
     /// A deposit has matured: whoever holds a share of it may withdraw it.
@@ -165,10 +154,11 @@ impl Custody {
         let own = self.maturing.of_deposit(by);
         let own = Sats::checked_sum(own.iter().map(|(_, amount)| *amount)).unwrap_or(Sats::MAX);
         let deposits = self.maturing.by_deposit.iter().map(|(deposit, _)| *deposit);
+        // Reversed, whatever became of them since: one may be in the mempool or a block again.
         let is_lost = |deposit: &Outpoint| {
-            self.deposits.get(deposit).is_some_and(|known| {
-                known.account == Some(owner) && matches!(known.state, DepositState::Orphaned { .. })
-            })
+            let known = self.deposits.get(deposit);
+            *deposit != by
+                && known.is_some_and(|it| it.account == Some(owner) && !it.state.is_credited())
         };
         let mut lost: Vec<Outpoint> = deposits.filter(is_lost).collect();
         lost.dedup();

@@ -14,7 +14,7 @@ use bitcoin::Transaction;
 use expect_test::{Expect, expect};
 use primitives::Outpoint;
 
-use super::DepositState;
+use super::{DepositState, Maturity};
 use crate::house::show::outcome;
 use crate::{
     Command, Refusal,
@@ -76,7 +76,8 @@ impl Scene {
 
     fn state(&self) -> &'static str {
         match &self.house.state.deposit(&self.deposit).unwrap().state {
-            DepositState::Credited { matured: true, .. } => "matured",
+            DepositState::Credited { maturity: Maturity::Matured, .. } => "matured",
+            DepositState::Credited { maturity: Maturity::Again, .. } => "returned",
             DepositState::Orphaned { conflict: Some(_) } => "impossible",
             // Named one by one, so that a new state does not compile until it has a row.
             state @ (DepositState::Detected

@@ -11,10 +11,10 @@ use custody::{
     payout::{Assembly, BatchState},
     withdrawal::OperatorId,
 };
-use primitives::{BatchId, Sats};
+use primitives::{BatchId, Sats, WithdrawalId};
 use signer_protocol::RefusalTag;
 
-use crate::house::{Ask, House, assembly, btc, cents, outpoint_of, sats, stranger};
+use crate::house::{Ask, Customer, House, assembly, btc, cents, outpoint_of, sats, stranger};
 
 #[test]
 fn a_hundred_blocks_can_be_taken_back_and_no_more() {
@@ -423,20 +423,118 @@ fn a_deposit_is_not_given_up_before_the_new_chain_is_as_long_as_the_old() {
     }));
 }
 
+/// alice's deposit is credited, traded to bob, and reversed: alice owes, and bob's share waits.
+fn reversed_after_a_trade(house: &mut House) -> (Customer, Customer, Transaction) {
+    let (alice, bob) = (house.a_customer("alice"), house.a_customer("bob"));
+    let lost = house.payment(&alice, btc(1));
+    house.block(std::slice::from_ref(&lost));
+    house.block(&[]);
+    house.settle(1, &alice, &bob, btc(1));
+    house.rewind(2);
+    house.blocks(6);
+    assert_eq!((claim(house, &alice), maturing(house, &bob)), (btc(1), btc(1)));
+    (alice, bob, lost)
+}
+
+fn claim(house: &House, customer: &Customer) -> Sats {
+    house.state.ledger().balance(books::of(customer.account, books::CLAIM))
+}
+
+fn maturing(house: &House, customer: &Customer) -> Sats {
+    house.state.account(customer.account).unwrap().maturing
+}
+
+/// A reversed deposit that was in the mempool again did not count as lost when the claim was paid:
+/// the buyer's share stayed with it, and two bitcoin were shared of one once it confirmed.
 #[test]
-fn a_deposit_that_comes_back_in_another_block_matures_again() {
+fn a_claim_paid_while_the_reversed_deposit_is_in_the_mempool_again_pays_the_buyers_share() {
     let mut house = House::new();
-    let alice = house.a_customer("alice");
-    let payment = house.payment(&alice, btc(1));
-    house.block(std::slice::from_ref(&payment));
+    let (alice, bob, lost) = reversed_after_a_trade(&mut house);
+    house.ok(Command::SeeTransaction { transaction: Arc::new(lost.clone()) });
+    house.fund(&alice, btc(1));
+    assert_eq!((claim(&house, &alice), maturing(&house, &bob)), (Sats::ZERO, Sats::ZERO));
+    house.block(&[lost]);
     house.blocks(4);
-    house.rewind(5);
+    assert_eq!(maturing(&house, &alice), Sats::ZERO, "both deposits have matured");
+}
+
+/// As before, and the reversed deposit never confirms: its buyer waited for ever.
+#[test]
+fn a_buyer_does_not_wait_for_a_deposit_whose_claim_is_paid() {
+    let mut house = House::new();
+    let (alice, bob, lost) = reversed_after_a_trade(&mut house);
+    house.ok(Command::SeeTransaction { transaction: Arc::new(lost.clone()) });
+    house.fund(&alice, btc(1));
+    house.ok(Command::ForgetTransaction { txid: outpoint_of(&lost, 0).txid });
     house.blocks(5);
-    house.block(&[payment]);
-    // One confirmation is no reason to let go of it.
-    let ask = Ask::of(&mut house, &alice, cents(10));
-    let command = house.requesting(&alice, &ask);
-    assert_eq!(house.refused(command), "funds-maturing");
+    assert_eq!(maturing(&house, &bob), Sats::ZERO);
+}
+
+/// As before; the deposit that paid the claim is double-spent before it has matured, while the
+/// reversed one confirms: both shares were free, and one bitcoin had come.
+#[test]
+fn a_claim_paid_by_a_deposit_that_is_double_spent_frees_nobodys_share() {
+    let mut house = House::with(|params| params.withdrawable_extra = 10);
+    let (alice, bob, lost) = reversed_after_a_trade(&mut house);
+    let carol = house.a_customer("carol");
+    house.ok(Command::SeeTransaction { transaction: Arc::new(lost.clone()) });
+    house.ok(Command::ThawAccount { account: alice.account, by: OperatorId(1) });
+    let paying = house.payment(&alice, btc(1));
+    house.block(std::slice::from_ref(&paying));
+    house.block(std::slice::from_ref(&lost));
+    assert_eq!(claim(&house, &alice), Sats::ZERO, "paid by a deposit that has not matured");
+    house.block(&[]);
+    house.settle(2, &alice, &carol, btc(1));
+    house.rewind(3);
+    house.block(&[House::instead_of(&paying, &[(stranger(66), btc(1))]), lost]);
+    house.blocks(12);
+    assert_eq!(claim(&house, &alice), btc(1));
+    let waits = [&bob, &carol].map(|customer| maturing(&house, customer));
+    assert_eq!(Sats::checked_sum(waits), Some(btc(1)), "one of two bitcoin came: {waits:?}");
+}
+
+/// A deposit that had matured, and after a reorg has one confirmation again; a withdrawal that it
+/// funded is queued.
+fn returned_under_a_withdrawal(house: &mut House) -> (Customer, Customer, WithdrawalId) {
+    let (alice, bob) = (house.a_customer("alice"), house.a_customer("bob"));
+    house.fund(&bob, btc(2));
+    house.blocks(3);
+    let deposit = house.payment(&alice, btc(1));
+    house.block(std::slice::from_ref(&deposit));
     house.blocks(2);
-    house.ask(&alice, &ask);
+    let id = house.withdraw(&alice, cents(99));
+    house.rewind(3);
+    house.blocks(3);
+    house.block(&[deposit]);
+    house.pass(600);
+    (alice, bob, id)
+}
+
+/// It left at once, with one confirmation.
+#[test]
+fn a_withdrawal_waits_until_the_deposit_that_came_back_has_matured_again() {
+    let mut house = House::new();
+    let (_, _, id) = returned_under_a_withdrawal(&mut house);
+    let assemble = || Command::AssembleBatch { assembly: assembly() };
+    assert_eq!(house.refused(assemble()), "nothing-to-pay");
+    house.block(&[]);
+    assert_eq!(house.refused(assemble()), "nothing-to-pay");
+    house.block(&[]);
+    house.pay_out();
+    assert_eq!(house.state.withdrawal(id).unwrap().state.name(), "broadcast");
+}
+
+/// Taken back, it was free money that an accomplice could buy and withdraw.
+#[test]
+fn a_cancelled_withdrawal_frees_nothing_of_a_deposit_that_has_to_mature_again() {
+    let mut house = House::new();
+    let (alice, bob, id) = returned_under_a_withdrawal(&mut house);
+    let command = house.cancelling(&alice, id);
+    house.ok(command);
+    let trade = |house: &House, id| house.settling(id, &[(&alice, &bob, cents(99))]);
+    let refused = trade(&house, 7);
+    assert_eq!(house.refused(refused), "settlement-transfer");
+    house.blocks(2);
+    let command = trade(&house, 8);
+    house.ok(command);
 }

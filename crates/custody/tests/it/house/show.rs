@@ -2,7 +2,11 @@
 
 use std::fmt::Write;
 
-use custody::{Event, Refusal, books, deposit::DepositState, incident::Incident};
+use custody::{
+    Event, Refusal, books,
+    deposit::{DepositState, Maturity},
+    incident::Incident,
+};
 use primitives::{AccountId, BatchId, Outpoint, Sats};
 
 use super::House;
@@ -84,9 +88,13 @@ impl House {
         let owner = deposit.account.and_then(|account| self.name_of(account)).unwrap_or("nobody");
         let mut text = format!("{} of {owner} {}", amount(deposit.value), deposit.state.name());
         match &deposit.state {
-            DepositState::Credited { required, matured, .. } => {
-                let matured = if *matured { ", matured" } else { "" };
-                write!(text, " after {required}{matured}").unwrap();
+            DepositState::Credited { required, maturity, .. } => {
+                let maturity = match maturity {
+                    Maturity::Fresh => "",
+                    Maturity::Matured => ", matured",
+                    Maturity::Again => ", to mature again",
+                };
+                write!(text, " after {required}{maturity}").unwrap();
             }
             DepositState::Adrift { conflict: Some(_), .. }
             | DepositState::Orphaned { conflict: Some(_) } => text.push_str(", impossible"),

@@ -93,8 +93,8 @@ fn a_deposit_is_credited_once_though_a_reorg_of_three_blocks_carries_it_again() 
     check(
         &house,
         &expect![[r#"
-            alice: 1 BTC available, 1 BTC maturing
-            deposit 1: 1 BTC of alice credited after 2
+            alice: 1 BTC available, 1 adrift
+            deposit 1: 1 BTC of alice credited after 2, to mature again
             books: at-rest 1 BTC
         "#]],
     );
