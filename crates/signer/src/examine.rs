@@ -5,11 +5,16 @@
 //! always gets the same answer.
 
 use bitcoin::{Psbt, consensus::encode};
-use primitives::{Outpoint, Txid};
+use primitives::{Outpoint, Sats, Txid};
 use signer_protocol::{RefusalTag, SignRequest};
 
 use crate::{
-    clock::Moment, convert, record::Reservation, refusal::Refusal, settings::Settings, state::State,
+    clock::Moment,
+    convert,
+    record::{LEAST_FEE_RATE, Reservation},
+    refusal::Refusal,
+    settings::Settings,
+    state::State,
 };
 
 mod evidence;
@@ -102,6 +107,7 @@ pub(crate) fn examine(
     let (fee_pin, charge) = counted.ok_or_else(above)?;
     let levels = desk.state.levels(desk.settings, desk.moment).examine(charge)?;
     // From here on it must succeed.
+    let least = LEAST_FEE_RATE.fee_for_weight(weight).unwrap_or(Sats::MAX);
     Ok(Examined {
         reservation: Reservation {
             txid: parsed.txid,
@@ -110,6 +116,7 @@ pub(crate) fn examine(
             payments,
             fee,
             fee_pin,
+            change: outputs.change.filter(|_| charge.outer >= least),
             levels,
             journal: (request.shard, request.journal_seq),
             at: desk.moment,

@@ -3,7 +3,7 @@
 //! Records are Borsh. A variant or field that has shipped never changes; new ones go to the end.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::{AccountId, DeploymentId, KeyId, Outpoint, Sats, Txid, WithdrawalId};
+use primitives::{AccountId, DeploymentId, FeeRate, KeyId, Outpoint, Sats, Txid, WithdrawalId};
 use signer_protocol::{ClassEvidence, TreeHead};
 
 use crate::{clock::Moment, descriptor::Keychain, governor::Levels};
@@ -64,6 +64,10 @@ pub enum Record {
     },
 }
 
+/// What moving the gap of change on must cost, on the most that the transaction can weigh: the
+/// least that nodes relay, 0.1 sat/vB. Source: Bitcoin Core 30, `DEFAULT_MIN_RELAY_TX_FEE`.
+pub const LEAST_FEE_RATE: FeeRate = FeeRate::from_sat_per_kwu(25);
+
 /// A transaction that was examined and counted, and may therefore be signed.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Reservation {
@@ -79,6 +83,9 @@ pub struct Reservation {
     pub fee: Sats,
     /// The outpoint by which its fee is counted: it spends it, and so does every replacement.
     pub fee_pin: Outpoint,
+    /// The highest index of its change, where it costs the outer bucket at least
+    /// [`LEAST_FEE_RATE`]: the gap of change counts from the highest of these.
+    pub change: Option<u32>,
     /// What the buckets held afterwards, at [`Reservation::at`].
     pub levels: Levels,
     /// The journal's shard and entry that authorised it, as the server says.

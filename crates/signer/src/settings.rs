@@ -73,7 +73,8 @@ pub struct Limits {
     pub future_witness_outputs: bool,
     /// How far above the highest index used an input may lie on the external keychain.
     pub gap_external: u32,
-    /// How far above the highest index used an input or change may lie on the internal keychain.
+    /// How far above the highest change that was paid for an input or change may lie on the
+    /// internal keychain.
     pub gap_internal: u32,
     /// How long a customer's key must have been in the list, in running time.
     pub key_cool_down: Seconds,
@@ -107,7 +108,7 @@ impl Limits {
             weight_units_max: WEIGHT_UNITS_MAX,
             future_witness_outputs: false,
             gap_external: 1_000_000,
-            gap_internal: 1_000,
+            gap_internal: 20,
             key_cool_down: Seconds(48 * 3600),
             shards: 1,
             outer,

@@ -30,10 +30,12 @@ pub(crate) struct Entry {
     pub(crate) signed: Option<u64>,
 }
 
-/// The highest index used on each keychain, by an input that was signed for.
+/// From where the gap of each keychain counts.
 #[derive(Debug, Clone, Copy, Default)]
-struct HighestUsed {
+struct Highest {
+    /// The highest index of a deposit's coin that was reserved for spending.
     external: Option<u32>,
+    /// The highest index of change that was reserved, and paid for.
     internal: Option<u32>,
 }
 
@@ -44,7 +46,7 @@ pub(crate) struct State {
     /// How many records there are.
     records: u64,
     transactions: BTreeMap<Txid, Entry>,
-    highest_used: HighestUsed,
+    highest: Highest,
     /// What the buckets held after the last reservation, and when in running time that was.
     levels: Option<(Levels, u64)>,
     halted: Option<String>,
@@ -127,10 +129,10 @@ impl State {
         self.pins
             .record(&new.payments, new.fee_pin, new.fee)
             .ok_or("a reservation moves a pin or pays more than exists")?;
-        for input in &new.inputs {
-            let highest = self.highest_mut(input.keychain);
-            *highest = (*highest).max(Some(input.index));
-        }
+        let external = new.inputs.iter().filter(|input| input.keychain == Keychain::External);
+        let external = external.map(|input| input.index).max();
+        self.highest.external = self.highest.external.max(external);
+        self.highest.internal = self.highest.internal.max(new.change);
         self.levels = Some((new.levels, new.at.running_millis));
         self.advance(new.at)
     }
@@ -225,19 +227,12 @@ impl State {
         levels.refilled(settings, moment.running_millis.saturating_sub(since))
     }
 
-    /// The first index that is too far on `keychain`: `gap` above the highest that was used.
+    /// The first index that is too far on `keychain`: `gap` above the highest that counts.
     pub(crate) fn index_end(&self, keychain: Keychain, gap: u32) -> u32 {
         let highest = match keychain {
-            Keychain::External => self.highest_used.external,
-            Keychain::Internal => self.highest_used.internal,
+            Keychain::External => self.highest.external,
+            Keychain::Internal => self.highest.internal,
         };
         highest.map_or(0, |highest| highest.saturating_add(1)).saturating_add(gap)
-    }
-
-    const fn highest_mut(&mut self, keychain: Keychain) -> &mut Option<u32> {
-        match keychain {
-            Keychain::External => &mut self.highest_used.external,
-            Keychain::Internal => &mut self.highest_used.internal,
-        }
     }
 }

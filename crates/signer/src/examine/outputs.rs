@@ -18,6 +18,8 @@ use crate::{convert, descriptor::Keychain, refusal::Refusal};
 pub(super) struct Outputs {
     /// The numbers of those that leave: each needs exactly one withdrawal.
     pub(super) external: Vec<u32>,
+    /// The highest index of change.
+    pub(super) change: Option<u32>,
     /// The sum of all, change included; `None` above the supply.
     pub(super) total: Option<Sats>,
 }
@@ -53,9 +55,14 @@ pub(super) fn examine(desk: Desk<'_>, psbt: &Psbt) -> Result<Outputs, Refusal> {
     // From here on it must succeed.
     let leaves = |place: &Option<(Keychain, u32)>| !matches!(place, Some((Keychain::Internal, _)));
     let external = places.iter().enumerate().filter(|(_, place)| leaves(place));
+    let change = places.iter().filter_map(|place| match place {
+        Some((Keychain::Internal, index)) => Some(*index),
+        Some((Keychain::External, _)) | None => None,
+    });
     let amounts = psbt.unsigned_tx.output.iter().map(|output| convert::sats(output.value));
     Ok(Outputs {
         external: external.filter_map(|(number, _)| u32::try_from(number).ok()).collect(),
+        change: change.max(),
         total: amounts.collect::<Option<Vec<_>>>().and_then(Sats::checked_sum),
     })
 }

@@ -143,7 +143,7 @@ weight_units_max = {weight_units_max}
 future_witness_outputs = {future_witness_outputs}
 
 [gap]
-# How far above the highest index used an address of ours may lie.
+# How far above the highest index used an address of ours may lie: a deposit's, and our change's.
 external = {gap_external}
 internal = {gap_internal}
 

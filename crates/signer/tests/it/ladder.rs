@@ -116,7 +116,7 @@ fn of_two_wrongs_the_first_in_order_is_named() {
 fn what_lies_just_inside_each_limit_is_signed() {
     let insiders: [fn(&mut sample::BatchPlan); 7] = [
         |plan| plan.coins[0].index = 999_999,
-        |plan| plan.change_index = 999,
+        |plan| plan.change_index = 19,
         |plan| plan.payouts[0].amount = 294,
         |plan| plan.payouts[0].not_after = sample::NOON.to_seconds(),
         |plan| plan.payouts[0].not_after = sample::NOON.to_seconds() + 72 * 3600,
@@ -153,31 +153,51 @@ fn the_gap_moves_with_the_highest_index_that_was_spent() {
     rig.signed(&far);
 }
 
-/// As `docs/decisions/0009-change-gap.md` says: coins that were spent count, not change that was
-/// made, and each signature moves the end on by one gap at most.
+/// One coin from `from` to change at `change`; what is left of `amount` after `paid` and the fee.
+fn walk(rig: &mut Rig, number: u32, change: u32, (paid, fee): (u64, u64)) -> Response {
+    let plan = rig.plan().with(|plan| {
+        plan.coins = vec![Coin { number, keychain: Keychain::External, index: 0, amount: 500_000 }];
+        plan.payouts = if paid == 0 { Vec::new() } else { vec![Payout::new(7, paid)] };
+        (plan.fee, plan.change_index) = (fee, change);
+    });
+    rig.sign(&plan.build().unwrap())
+}
+
+/// As `docs/decisions/0009-change-gap.md` says.
 #[test]
-fn the_change_gap_moves_with_the_coins_that_were_spent_by_one_gap_at_most() {
-    let mut rig = Rig::new(ScriptKind::Taproot);
-    let gap = rig.settings.limits.gap_internal;
-    let mut number = 10;
-    let mut spend = |rig: &mut Rig, from: u32, change: u32| {
-        number += 1;
-        let plan = rig.plan().with(|plan| {
-            let (keychain, amount) = (Keychain::Internal, 500_000);
-            plan.coins = vec![Coin { number, keychain, index: from, amount }];
-            plan.payouts = vec![Payout::new(u64::from(number), 1_000)];
-            plan.change_index = change;
-        });
-        rig.sign(&plan.build().unwrap())
-    };
-    for end in [gap, 2 * gap, 3 * gap] {
-        assert_eq!(tag(spend(&mut rig, end, 0)), RefusalTag::InputIndex);
-        assert_eq!(tag(spend(&mut rig, 0, end)), RefusalTag::ChangeIndex);
-        // Change at the last index alone moves nothing.
-        assert!(matches!(spend(&mut rig, end - gap, end - 1), Response::Signed(_)));
-        assert_eq!(tag(spend(&mut rig, 0, end + 1)), RefusalTag::ChangeIndex);
-        assert!(matches!(spend(&mut rig, end - 1, 0), Response::Signed(_)));
-        rig.restart();
+fn the_gap_of_change_moves_with_change_that_is_paid_for() {
+    for kind in [ScriptKind::Taproot, ScriptKind::WitnessKeyHash] {
+        let mut rig = Rig::new(kind);
+        let gap = rig.settings.limits.gap_internal;
+        for (number, end) in (10..).zip([gap, 2 * gap, 3 * gap]) {
+            assert_eq!(tag(walk(&mut rig, number, end, (1_000, 300))), RefusalTag::ChangeIndex);
+            let last = walk(&mut rig, number, end - 1, (0, 300));
+            assert!(matches!(last, Response::Signed(_)), "{last:?}");
+            rig.restart();
+        }
+    }
+}
+
+/// The gap was walked with coins that do not exist, back and forth for nothing.
+#[test]
+fn the_gap_of_change_does_not_move_for_nothing() {
+    for kind in [ScriptKind::Taproot, ScriptKind::WitnessKeyHash] {
+        let mut rig = Rig::new(kind);
+        let gap = rig.settings.limits.gap_internal;
+        for number in 10..15 {
+            // Without a fee; and with one that was counted for the same coin before.
+            let free = walk(&mut rig, number, gap - 1, (0, 0));
+            assert!(matches!(free, Response::Signed(_)), "{free:?}");
+            assert_eq!(tag(walk(&mut rig, number, gap, (0, 0))), RefusalTag::ChangeIndex);
+        }
+        assert!(matches!(walk(&mut rig, 20, 0, (0, 300)), Response::Signed(_)));
+        let end = gap + 1;
+        let again = walk(&mut rig, 20, end - 1, (0, 299));
+        assert!(matches!(again, Response::Signed(_)), "{again:?}");
+        assert_eq!(tag(walk(&mut rig, 20, end, (0, 298))), RefusalTag::ChangeIndex);
+        let dearer = walk(&mut rig, 20, end - 1, (0, 301));
+        assert!(matches!(dearer, Response::Signed(_)), "{dearer:?}");
+        assert_eq!(tag(walk(&mut rig, 20, end, (0, 301))), RefusalTag::ChangeIndex);
     }
 }
 

@@ -298,7 +298,7 @@ pub(super) const ROWS: &[Row] = &[
         altered(rig, |batch| batch.psbt.outputs[2].tap_key_origins.clear())
     }),
     (RefusalTag::ChangeIndex, "change at a far index", |rig| {
-        planned(rig, |plan| plan.change_index = 1_000)
+        planned(rig, |plan| plan.change_index = 20)
     }),
     (RefusalTag::OutputDust, "a payment of one satoshi less than dust", |rig| {
         planned(rig, |plan| plan.payouts[0].amount = 293)
