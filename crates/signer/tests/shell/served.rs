@@ -82,7 +82,7 @@ fn a_customer_key_is_listed_and_unlisted_on_the_host_only() {
 fn a_client_that_hangs_blocks_nobody() {
     let machine = Machine::new(&[]);
     let process = machine.serve();
-    let mut silent = machine.connect();
+    let _silent = machine.connect();
     let mut halfway = machine.connect();
     halfway.write_all(&[0xff, 0, 0]).unwrap();
     let mut deaf = machine.connect();
@@ -92,11 +92,34 @@ fn a_client_that_hangs_blocks_nobody() {
     machine.sign(&machine.batch(1));
     assert!(machine.status().contains("\"signed_transactions\":1"));
     // One connection carries many requests.
-    send(&mut silent, &Request::Describe);
-    assert!(receive(&mut silent).is_some());
-    send(&mut silent, &Request::WitnessedHead { shard: 0 });
-    assert!(receive(&mut silent).is_some());
+    let mut busy = machine.connect();
+    send(&mut busy, &Request::Describe);
+    assert!(receive(&mut busy).is_some());
+    send(&mut busy, &Request::WitnessedHead { shard: 0 });
+    assert!(receive(&mut busy).is_some());
     process.terminate();
+}
+
+/// A server that gave up on an answer asks again on a new connection: what it learns there must
+/// stay true, whatever still waits on the old one.
+#[test]
+fn nothing_is_signed_on_a_connection_once_a_newer_one_was_answered() {
+    let machine = Machine::new(&[]);
+    let process = machine.serve();
+    let (mut old, batch) = (machine.connect(), machine.batch(1));
+    send(&mut old, &Request::Describe);
+    assert!(receive(&mut old).is_some());
+    // It was opened before, and asks for the first time afterwards.
+    let mut unused = machine.connect();
+    assert!(matches!(machine.ask(&Request::Describe), Response::Description(_)));
+    for stale in [&mut old, &mut unused] {
+        send(stale, &batch.request());
+        assert!(receive(stale).is_none(), "it is closed without an answer");
+    }
+    assert!(machine.status().contains("\"signed_transactions\":0"));
+    assert!(!machine.sign(&batch).repeated);
+    let log = process.terminate();
+    assert!(log.contains("a newer connection was answered"), "{log}");
 }
 
 #[test]

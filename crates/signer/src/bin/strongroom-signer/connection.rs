@@ -1,12 +1,16 @@
 //! The connections: each in a thread of its own with its own deadlines, so that one that hangs
 //! blocks no other; the signer itself behind one mutex, one request at a time.
+//!
+//! Once a connection of the server has been answered, no older one is: what was asked there was
+//! given up. Otherwise a copy of a request could be signed after another copy was refused, and a
+//! refusal would not prove that nothing was signed.
 
 use std::{
     io,
     os::unix::net::{UnixListener, UnixStream},
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -32,11 +36,14 @@ pub(crate) struct House {
     signer: Mutex<Signer<FileMemory>>,
     pub(crate) keys: SoftKeys,
     pub(crate) clocks: Clocks,
+    /// The newest of the server's connections that was answered; looked at and changed only with
+    /// the signer in hand.
+    newest: AtomicU64,
 }
 
 impl House {
     pub(crate) fn new(signer: Signer<FileMemory>, keys: SoftKeys, clocks: Clocks) -> Self {
-        Self { signer: Mutex::new(signer), keys, clocks }
+        Self { signer: Mutex::new(signer), keys, clocks, newest: AtomicU64::new(0) }
     }
 
     /// The signer, for one request. A thread that died with it in hand may have left it half
@@ -61,10 +68,10 @@ pub(crate) fn stop_if_broken(signer: &Signer<FileMemory>) {
 pub(crate) fn accept(
     listener: &UnixListener,
     house: &Arc<House>,
-    serve: fn(&House, UnixStream) -> io::Result<()>,
+    serve: fn(&House, UnixStream, u64) -> io::Result<()>,
 ) {
     let open = Arc::new(AtomicUsize::new(0));
-    for stream in listener.incoming() {
+    for (number, stream) in (1..).zip(listener.incoming()) {
         let stream = match stream {
             Ok(stream) => stream,
             Err(error) => {
@@ -81,7 +88,7 @@ pub(crate) fn accept(
         }
         let (house, mine) = (Arc::clone(house), Arc::clone(&open));
         let run = move || {
-            if let Err(error) = serve(&house, stream) {
+            if let Err(error) = serve(&house, stream, number) {
                 tracing::debug!(%error, "a connection ended");
             }
             mine.fetch_sub(1, Ordering::Relaxed);
@@ -93,8 +100,8 @@ pub(crate) fn accept(
     }
 }
 
-/// Answers the server's frames.
-pub(crate) fn serve_requests(house: &House, mut stream: UnixStream) -> io::Result<()> {
+/// Answers the server's frames, as long as no newer connection was answered.
+pub(crate) fn serve_requests(house: &House, mut stream: UnixStream, number: u64) -> io::Result<()> {
     loop {
         let body = match read_frame(&mut stream)? {
             Frame::Body(body) => body,
@@ -106,7 +113,10 @@ pub(crate) fn serve_requests(house: &House, mut stream: UnixStream) -> io::Resul
             Frame::End => return Ok(()),
         };
         let response = match decode_body::<Request>(&body) {
-            Ok(request) => answer(house, request),
+            Ok(request) => match answer(house, request, number) {
+                Some(response) => response,
+                None => return Err(io::Error::other("a newer connection was answered")),
+            },
             Err(error) => {
                 let response = refuse_message(&error);
                 report(&[], &response);
@@ -117,14 +127,20 @@ pub(crate) fn serve_requests(house: &House, mut stream: UnixStream) -> io::Resul
     }
 }
 
-fn answer(house: &House, request: Request) -> Response {
+/// `None` where a newer connection was answered: nothing was done.
+fn answer(house: &House, request: Request, number: u64) -> Option<Response> {
     let named = named(&request);
     let mut signer = house.signer();
+    if number < house.newest.load(Ordering::Relaxed) {
+        tracing::warn!("a newer connection was answered; a request of an older one is dropped");
+        return None;
+    }
+    house.newest.store(number, Ordering::Relaxed);
     let response = signer.handle(request, house.clocks.now(), &house.keys);
     report(&named, &response);
     // After a fault nobody is answered: the outcome is unknown until the next start.
     stop_if_broken(&signer);
-    response
+    Some(response)
 }
 
 /// The withdrawals that a request names, for the log.

@@ -71,7 +71,7 @@ pub(crate) fn serve(arguments: &cli::Serve) -> anyhow::Result<()> {
     })?;
     spawn("admin", {
         let house = Arc::clone(&house);
-        move || accept(&admin, &house, serve_admin)
+        move || accept(&admin, &house, |house, stream, _| serve_admin(house, stream))
     })?;
     tracing::info!(%deployment, socket = %arguments.socket.display(), "serving");
 
