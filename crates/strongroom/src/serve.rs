@@ -63,7 +63,8 @@ pub fn serve(config_path: &Path) -> anyhow::Result<()> {
 
     let status = Arc::new(Status::default());
     // Until the first look at the node nobody knows whether anything may be released.
-    status.set("chain", &["starting: the node was not asked yet".to_owned()]);
+    let nobody = "starting: the node was not asked yet".to_owned();
+    status.set("chain", &[nobody], Duration::from_millis(config.node.poll_millis));
     let shared = Shared {
         core: running.core(),
         status: Arc::clone(&status),

@@ -31,6 +31,9 @@ pub enum SignerFault {
         #[source]
         source: std::io::Error,
     },
+    /// The request is larger than a frame may be: it was never sent.
+    #[error("the request cannot be sent to the signer")]
+    NotSent(#[source] MessageError),
     /// The answer cannot be read.
     #[error("the signer's answer cannot be read")]
     Unreadable(#[from] MessageError),
@@ -87,9 +90,10 @@ impl SignerClient {
     ///
     /// # Errors
     ///
-    /// [`SignerFault::Unreachable`] and [`SignerFault::Unreadable`]; a refusal is an answer.
+    /// [`SignerFault::NotSent`], [`SignerFault::Unreachable`] and [`SignerFault::Unreadable`]; a
+    /// refusal is an answer.
     pub fn ask(&self, request: &Request) -> Result<Response, SignerFault> {
-        let frame = encode_frame(request)?;
+        let frame = encode_frame(request).map_err(SignerFault::NotSent)?;
         let mut held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stream) = held.as_mut() {
             if let Ok(response) = exchange(stream, &frame) {
@@ -153,4 +157,27 @@ fn exchange(
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
     Ok(decode_body(&body))
+}
+
+#[cfg(test)]
+mod tests {
+    use signer_protocol::{SignRequest, message::FRAME_BYTES_MAX};
+
+    use super::*;
+
+    #[test]
+    fn a_request_that_is_larger_than_a_frame_is_never_sent() {
+        let request = Request::Sign(SignRequest {
+            psbt: vec![0; FRAME_BYTES_MAX],
+            evidence: Vec::new(),
+            shard: 0,
+            journal_seq: 1,
+        });
+        // Nobody listens there: whoever tried would find that out first.
+        let client = SignerClient::new(Path::new("/nonexistent/signer.sock"));
+        let fault = client.ask(&request).unwrap_err();
+        assert!(matches!(fault, SignerFault::NotSent(MessageError::TooLarge { .. })), "{fault}");
+        let fault = client.describe().unwrap_err();
+        assert!(matches!(fault, SignerFault::Unreachable { .. }), "{fault}");
+    }
 }

@@ -98,7 +98,11 @@ fn describe_input(
     let input = psbt.inputs.get_mut(number).ok_or("an input is missing")?;
     input.witness_utxo = Some(TxOut { value, script_pubkey: script });
     if segwit_v0 {
-        input.non_witness_utxo = previous();
+        // Its id and amounts do not depend on witnesses, which may be most of its bytes.
+        input.non_witness_utxo = previous().map(|mut transaction| {
+            transaction.input.iter_mut().for_each(|input| input.witness.clear());
+            transaction
+        });
     }
     descriptor.describe_input(psbt, number, coin.watched)
 }

@@ -78,7 +78,7 @@ impl ChainWorker {
                 Err(Halt::Node(fault)) => vec![format!("chain: {fault}")],
                 Err(Halt::Refused(refusal)) => vec![format!("{}: {refusal}", refusal.id())],
             };
-            self.shared.status.set("chain", &reasons);
+            self.shared.status.set("chain", &reasons, self.pause);
             self.shared.ending.pause(self.pause);
         }
     }

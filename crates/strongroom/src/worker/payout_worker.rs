@@ -15,7 +15,9 @@ use custody::{
     payout::{Assembly, BatchState},
 };
 use primitives::{BatchId, Outpoint, Sats};
-use signer_protocol::{ClassEvidence, Evidence, PayoutIntent, Request, Response, SignRequest};
+use signer_protocol::{
+    ClassEvidence, Evidence, PayoutIntent, RefusalTag, Request, Response, SignRequest,
+};
 
 use super::Shared;
 use crate::{
@@ -90,7 +92,7 @@ impl PayoutWorker {
                 }
                 Err(halt) => vec![format!("payouts: {halt}")],
             };
-            self.shared.status.set(PART, &reasons);
+            self.shared.status.set(PART, &reasons, self.pause);
             self.shared.ending.pause(self.pause);
         }
     }
@@ -171,7 +173,14 @@ impl PayoutWorker {
     fn have_signed(&mut self, batch: BatchId) -> Result<(), Halt> {
         self.shared.witness.tell(&self.shared.signer)?;
         let request = self.sign_request(batch)?;
-        let response = self.shared.signer.ask(&Request::Sign(request))?;
+        let response = match self.shared.signer.ask(&Request::Sign(request)) {
+            // As large at every attempt: the signer has never seen it, and a smaller batch may fit.
+            Err(SignerFault::NotSent(error)) => {
+                tracing::warn!(%batch, %error, "a batch is too large to be sent to the signer");
+                return self.tell(Command::RecordRefused { batch, tag: RefusalTag::PsbtSize });
+            }
+            answered => answered?,
+        };
         if let Response::Signed(signed) = response {
             let transaction = signed.transaction;
             return self.tell(Command::RecordSigned { batch, transaction });

@@ -5,6 +5,9 @@ use signer_protocol::RefusalTag;
 use super::Shared;
 use crate::signer_client::SignerFault;
 
+/// Between two tellings.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Tells the signer's head witness each second how far the journal has come.
 pub(crate) struct WitnessWorker {
     shared: Shared,
@@ -18,8 +21,8 @@ impl WitnessWorker {
     pub(crate) fn run(self) {
         while !self.shared.ending.is_asked() {
             let told = self.shared.witness.tell(&self.shared.signer);
-            self.shared.status.set("witness", &reasons(told));
-            self.shared.ending.pause(Duration::from_secs(1));
+            self.shared.status.set("witness", &reasons(told), PAUSE);
+            self.shared.ending.pause(PAUSE);
         }
     }
 }
