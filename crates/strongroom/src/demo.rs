@@ -14,7 +14,7 @@ use clap::Args;
 
 use crate::{
     cli::print,
-    house::{House, Programs, interrupt},
+    house::{DescriptorKind, House, Programs, interrupt},
 };
 
 /// How the demo runs.
@@ -59,7 +59,7 @@ fn tell(args: &DemoArgs) -> anyhow::Result<()> {
     print(&format!("Everything is in {}.\n", dir.display()))?;
     let program = std::env::current_exe()?;
     let programs = Programs::find(&program)?;
-    let house = House::build(&dir, &programs)?;
+    let house = House::build(&dir, &programs, DescriptorKind::Taproot)?;
     story::tell(&house)?;
     if !args.exit {
         next(&house, &program)?;

@@ -19,7 +19,7 @@ use ed25519_dalek::SigningKey;
 use primitives::{AccountId, DeploymentId, Network, Sats};
 use serde_json::{Value, json};
 
-pub use config::HouseConfig;
+pub use config::{DescriptorKind, HouseConfig};
 pub use process::Process;
 
 use crate::{
@@ -91,12 +91,12 @@ impl House {
     /// # Errors
     ///
     /// What could not be started.
-    pub fn build(dir: &Path, programs: &Programs) -> anyhow::Result<Self> {
+    pub fn build(dir: &Path, programs: &Programs, kind: DescriptorKind) -> anyhow::Result<Self> {
         std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
         let node = RegtestNode::start(&programs.bitcoind, &dir.join("node"))
             .context("starting bitcoind")?;
         node.mine(110)?;
-        let config = HouseConfig::write(dir, programs, &node)?;
+        let config = HouseConfig::write(dir, programs, &node, kind)?;
         let mut house = Self { dir: dir.to_path_buf(), node, signer: None, server: None, config };
         house.start_signer()?;
         house.start_server()?;

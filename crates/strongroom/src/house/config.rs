@@ -17,6 +17,25 @@ use crate::clock;
 /// What the signer's outermost bucket holds in a house, in satoshis: 5 BTC.
 const SIGNER_CAPACITY_SAT: &str = "500000000";
 
+/// What the hot wallet's addresses are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DescriptorKind {
+    /// `tr(KEY)`, segwit v1.
+    Taproot,
+    /// `wpkh(KEY)`, segwit v0.
+    WitnessKeyHash,
+}
+
+impl DescriptorKind {
+    /// As `strongroom-signer init --descriptor-kind` takes it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Taproot => "tr",
+            Self::WitnessKeyHash => "wpkh",
+        }
+    }
+}
+
 /// The files, ports and programs of a house.
 pub struct HouseConfig {
     dir: PathBuf,
@@ -32,6 +51,7 @@ impl HouseConfig {
         dir: &Path,
         programs: &Programs,
         node: &RegtestNode,
+        kind: DescriptorKind,
     ) -> anyhow::Result<Self> {
         let token = to_hex(&clock::random::<32>().map_err(|error| anyhow::anyhow!(error))?);
         let config = Self {
@@ -42,18 +62,19 @@ impl HouseConfig {
             token,
         };
         write_private(&dir.join("operator-token"), &config.token)?;
-        config.init_signer()?;
+        config.init_signer(kind)?;
         let endpoint = node.endpoint();
         let text = config.server_toml(&endpoint.address, &endpoint.credentials_file);
         fs::write(config.server_config(), text)?;
         Ok(config)
     }
 
-    fn init_signer(&self) -> anyhow::Result<()> {
+    fn init_signer(&self, kind: DescriptorKind) -> anyhow::Result<()> {
         let passphrase = to_hex(&clock::random::<16>().map_err(|error| anyhow::anyhow!(error))?);
         write_private(&self.dir.join("signer-passphrase"), &passphrase)?;
         let mut command = self.signer_command("init");
         command.args(["--network", "regtest", "--capacity-sat", SIGNER_CAPACITY_SAT]);
+        command.args(["--descriptor-kind", kind.name()]);
         // Nobody waits two days in a demo, and no secret of a regtest is worth a second of scrypt.
         command.args(["--key-cool-down-seconds", "0", "--scrypt-work-factor", "2"]);
         let output = command.output().context("running strongroom-signer init")?;

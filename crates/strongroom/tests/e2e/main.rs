@@ -29,6 +29,7 @@ mod lists;
 mod operations;
 mod parallel;
 mod reversals;
+mod segwit_v0;
 mod start;
 mod support;
 mod verify;

@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 use strongroom::{
     client::ClientFault,
-    house::{House, Programs},
+    house::{DescriptorKind, House, Programs},
     signer_client::SignerClient,
 };
 use tempfile::TempDir;
@@ -98,9 +98,14 @@ impl Stage {
 
     /// A house that may not release yet.
     pub(crate) fn unready() -> Self {
+        Self::of(DescriptorKind::Taproot)
+    }
+
+    /// A house whose hot wallet is of this kind.
+    pub(crate) fn of(kind: DescriptorKind) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let programs = Programs::find(&program()).unwrap();
-        let house = House::build(&dir.path().join("house"), &programs).unwrap();
+        let house = House::build(&dir.path().join("house"), &programs, kind).unwrap();
         Self { house: Some(house), dir }
     }
 
