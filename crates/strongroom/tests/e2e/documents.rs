@@ -150,15 +150,16 @@ fn keys(code: &str) -> Vec<String> {
     keys
 }
 
-/// Every Markdown page of the repository.
+/// Every Markdown page of the repository: of all folders but what is built and what is hidden.
 fn pages() -> Vec<PathBuf> {
-    let (mut pages, mut folders) = (Vec::new(), vec![repository("docs"), repository("changes")]);
-    for entry in fs::read_dir(repository(".")).unwrap() {
-        pages.push(entry.unwrap().path());
-    }
+    let (mut pages, mut folders) = (Vec::new(), vec![repository("")]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with('.') || name == "target" {
+                continue;
+            }
             if path.is_dir() { folders.push(path) } else { pages.push(path) }
         }
     }
