@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use borsh::{BorshSchema, BorshSerialize};
+use borsh::BorshSerialize;
 use primitives::{AssetId, Sats};
 
 use crate::{BooksError, Code, Hold, HoldId, LedgerAccountId, Refusal, Totals, Transfer, books};
@@ -15,7 +15,7 @@ mod tests;
 ///
 /// The encoding (Borsh) is canonical: equal ledgers have equal bytes, whatever their histories,
 /// and bytes that are not the encoding of a sound ledger are not read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize)]
 pub struct Ledger {
     /// Accounts whose balance is not zero: an empty account takes no memory and no bytes.
     columns: Columns,
@@ -47,18 +47,14 @@ impl Ledger {
         asset: AssetId,
         code: Code,
     ) -> impl Iterator<Item = (LedgerAccountId, Sats)> {
-        let first = LedgerAccountId { asset, code, owner: 0 };
-        let last = LedgerAccountId { asset, code, owner: u64::MAX };
-        self.columns.range(first..=last).map(|(id, column)| (id, column.balance))
+        self.columns.of(asset, code).map(|(id, column)| (id, column.balance))
     }
 
     /// The sums over all accounts of `asset`, or `None` if none has anything. Reads them all.
     #[must_use]
     pub fn totals(&self, asset: AssetId) -> Option<Totals> {
-        let first = LedgerAccountId { asset, code: Code::FIRST, owner: 0 };
-        let last = LedgerAccountId { asset, code: Code::LAST, owner: u64::MAX };
-        let balances = self.columns.range(first..=last).map(|(id, column)| (id, column.balance));
-        let totals = Totals::of(balances);
+        let columns = self.columns.iter_unordered().filter(|(id, _)| id.asset == asset);
+        let totals = Totals::of(columns.map(|(id, column)| (id, column.balance)));
         (totals != Totals::default()).then_some(totals)
     }
 
@@ -181,7 +177,8 @@ impl Ledger {
     ///
     /// [`BooksError`] names the first asset or account that is wrong: the books are damaged.
     pub fn check_books(&self) -> Result<(), BooksError> {
-        books::check_totals(self.accounts())?;
+        let balances = self.columns.iter_unordered().map(|(id, column)| (id, column.balance));
+        books::check_totals(balances)?;
         let mut held = books::sums_held(self.holds.values());
         let kept = self.columns.iter().filter(|(_, column)| !column.pending.is_zero());
         for (account, Column { balance, pending }) in kept {

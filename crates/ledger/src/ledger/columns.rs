@@ -1,17 +1,17 @@
 //! Balances, and the two ways to try transfers on them: for good (with an undo log) and on a draft.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    ops::RangeInclusive,
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasherDefault, Hasher},
 };
 
-use borsh::{BorshSchema, BorshSerialize};
-use primitives::Sats;
+use borsh::{BorshSerialize, io};
+use primitives::{AssetId, Sats};
 
-use crate::{Hold, LedgerAccountId, Refusal, Side, Transfer};
+use crate::{Code, Hold, LedgerAccountId, Refusal, Side, Transfer};
 
 /// What the books know of one account.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize)]
 pub(super) struct Column {
     /// What it has, on its normal side.
     pub(super) balance: Sats,
@@ -94,31 +94,47 @@ pub(super) trait Books {
 
 /// All accounts whose balance is not zero. Dropping an empty one makes equal books equal bytes, and
 /// keeps memory in proportion to who has money rather than to who ever had.
-#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshSchema)]
-pub(super) struct Columns(BTreeMap<LedgerAccountId, Column>);
+///
+/// Hashed by owner within their code: at a million accounts a search tree spends most of a transfer
+/// on memory that is not in any cache. Whatever shows more than one account shows them in order, so
+/// that nothing outside sees the order of a hash table.
+#[derive(Debug, Clone, Default, Eq)]
+pub(super) struct Columns(BTreeMap<(AssetId, Code), ByOwner>);
+
+type ByOwner = HashMap<u64, Column, BuildHasherDefault<OwnerHasher>>;
 
 impl Columns {
     pub(super) fn get(&self, id: LedgerAccountId) -> Column {
-        self.0.get(&id).copied().unwrap_or_default()
+        let owners = self.0.get(&(id.asset, id.code));
+        owners.and_then(|owners| owners.get(&id.owner)).copied().unwrap_or_default()
     }
 
+    /// Every account, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (LedgerAccountId, Column)> {
-        self.0.iter().map(|(&id, &column)| (id, column))
+        self.0.iter().flat_map(|(kind, owners)| in_order(*kind, owners))
     }
 
-    pub(super) fn range(
+    /// Every account, in no order: for sums.
+    pub(super) fn iter_unordered(&self) -> impl Iterator<Item = (LedgerAccountId, Column)> {
+        self.0.iter().flat_map(|(kind, owners)| any_order(*kind, owners))
+    }
+
+    /// The accounts of one code, in the order of their owners.
+    pub(super) fn of(
         &self,
-        ids: RangeInclusive<LedgerAccountId>,
+        asset: AssetId,
+        code: Code,
     ) -> impl Iterator<Item = (LedgerAccountId, Column)> {
-        self.0.range(ids).map(|(&id, &column)| (id, column))
+        let owners = self.0.get(&(asset, code));
+        owners.into_iter().flat_map(move |owners| in_order((asset, code), owners))
     }
 
     pub(super) fn set(&mut self, id: LedgerAccountId, column: Column) {
-        if column == Column::default() {
-            self.0.remove(&id);
-        } else {
-            self.0.insert(id, column);
-        }
+        put(self.owners(id), id.owner, column);
+    }
+
+    fn owners(&mut self, id: LedgerAccountId) -> &mut ByOwner {
+        self.0.entry((id.asset, id.code)).or_default()
     }
 
     /// Does `work`, and undoes all of it if it is refused. `transfers` is how many are expected.
@@ -133,14 +149,102 @@ impl Columns {
     }
 }
 
-impl FromIterator<(LedgerAccountId, Column)> for Columns {
-    fn from_iter<I: IntoIterator<Item = (LedgerAccountId, Column)>>(columns: I) -> Self {
-        Self(columns.into_iter().collect())
+fn any_order(
+    (asset, code): (AssetId, Code),
+    owners: &ByOwner,
+) -> impl Iterator<Item = (LedgerAccountId, Column)> {
+    owners.iter().map(move |(&owner, &column)| (LedgerAccountId { asset, code, owner }, column))
+}
+
+fn in_order(
+    kind: (AssetId, Code),
+    owners: &ByOwner,
+) -> impl Iterator<Item = (LedgerAccountId, Column)> {
+    let mut columns: Vec<_> = any_order(kind, owners).collect();
+    columns.sort_unstable_by_key(|(id, _)| id.owner);
+    columns.into_iter()
+}
+
+/// A code whose last account has gone leaves an empty table, which counts for nothing.
+impl PartialEq for Columns {
+    fn eq(&self, other: &Self) -> bool {
+        tables(self).eq(tables(other))
     }
 }
 
-/// The books themselves, changed in place, with what stood there before. One search of the tree
-/// for each leg of a transfer, one allocation for each batch.
+fn tables(columns: &Columns) -> impl Iterator<Item = (&(AssetId, Code), &ByOwner)> {
+    columns.0.iter().filter(|(_, owners)| !owners.is_empty())
+}
+
+fn put(owners: &mut ByOwner, owner: u64, column: Column) {
+    if column == Column::default() {
+        owners.remove(&owner);
+    } else {
+        owners.insert(owner, column);
+    }
+}
+
+/// As a map in the order of its accounts, whatever their place in memory.
+impl BorshSerialize for Columns {
+    fn serialize<W: io::Write>(&self, writer: &mut W) -> io::Result<()> {
+        let count: usize = self.0.values().map(HashMap::len).sum();
+        let count = u32::try_from(count);
+        count.map_err(|_| io::ErrorKind::InvalidData)?.serialize(writer)?;
+        self.iter().try_for_each(|column| column.serialize(writer))
+    }
+}
+
+impl FromIterator<(LedgerAccountId, Column)> for Columns {
+    fn from_iter<I: IntoIterator<Item = (LedgerAccountId, Column)>>(columns: I) -> Self {
+        let mut books = Self::default();
+        for (id, column) in columns {
+            books.set(id, column);
+        }
+        books
+    }
+}
+
+/// Mixes an owner's number: the two halves of its product with an odd constant, so that every bit
+/// counts in every other. It has no seed, so that equal books behave equally; owners are numbers
+/// that the caller gives out, not ones that an attacker chooses.
+///
+/// Source of the constant: 2^64 divided by the golden ratio (Knuth, The Art of Computer
+/// Programming, volume 3, section 6.4, multiplicative hashing).
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct OwnerHasher(u64);
+
+impl OwnerHasher {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+}
+
+impl Hasher for OwnerHasher {
+    fn write_u64(&mut self, number: u64) {
+        let product = u128::from(self.0 ^ number).wrapping_mul(u128::from(Self::GOLDEN));
+        let [low, high] = [product & u128::from(u64::MAX), product >> 64];
+        self.0 = u64::try_from(low ^ high).unwrap_or_default();
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// The books themselves, changed in place, with what stood there before. One look-up for each leg
+/// of a transfer, one allocation for each batch.
 pub(super) struct Live<'a> {
     columns: &'a mut Columns,
     before: Vec<(LedgerAccountId, Column)>,
@@ -161,24 +265,10 @@ impl Books for Live<'_> {
         id: LedgerAccountId,
         change: impl FnOnce(Column) -> Result<Column, Refusal>,
     ) -> Result<(), Refusal> {
-        match self.columns.0.entry(id) {
-            Entry::Occupied(mut entry) => {
-                let column = change(*entry.get())?;
-                self.before.push((id, *entry.get()));
-                if column == Column::default() {
-                    entry.remove();
-                } else {
-                    entry.insert(column);
-                }
-            }
-            Entry::Vacant(entry) => {
-                let column = change(Column::default())?;
-                self.before.push((id, Column::default()));
-                if column != Column::default() {
-                    entry.insert(column);
-                }
-            }
-        }
+        let owners = self.columns.owners(id);
+        let before = owners.get(&id.owner).copied().unwrap_or_default();
+        put(owners, id.owner, change(before)?);
+        self.before.push((id, before));
         Ok(())
     }
 }
@@ -186,12 +276,12 @@ impl Books for Live<'_> {
 /// What the books would become: only the touched columns, over the books as they are.
 pub(super) struct Draft<'a> {
     columns: &'a Columns,
-    changed: BTreeMap<LedgerAccountId, Column>,
+    changed: HashMap<LedgerAccountId, Column, BuildHasherDefault<OwnerHasher>>,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn of(columns: &'a Columns) -> Self {
-        Self { columns, changed: BTreeMap::new() }
+        Self { columns, changed: HashMap::default() }
     }
 }
 
