@@ -17,6 +17,9 @@ pub struct Params {
     pub descriptor: String,
     /// The block after which the chain is followed.
     pub start: BlockRef,
+    /// How far above the highest external index that was spent the signer lets an input lie:
+    /// addresses beyond it are not handed out.
+    pub gap_external: u32,
     /// How many confirmations a deposit needs, by value.
     pub confirmations: ConfirmationTable,
     /// Confirmations beyond those of crediting until a deposit may be withdrawn.
@@ -66,6 +69,7 @@ impl Params {
     pub fn fault(&self) -> Option<&'static str> {
         let refused = [
             (self.confirmations.floor() == 0, "confirmations: the floor is at least 1"),
+            (self.gap_external == 0, "gap_external is at least 1"),
             (self.final_confirmations == 0, "final_confirmations is at least 1"),
             (self.reorg_stop_depth == 0, "reorg_stop_depth is at least 1"),
             (self.adrift_blocks_max == 0, "adrift_blocks_max is at least 1"),

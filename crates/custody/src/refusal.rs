@@ -93,6 +93,16 @@ pub enum Refusal {
         /// `accounts` or `addresses`.
         what: &'static str,
     },
+    /// The signer would refuse to spend what arrives there.
+    #[error(
+        "the next address is number {index}, and the signer spends none from {end} on; widen gap.external in signer.toml, restart both, or have older addresses paid and spent first"
+    )]
+    AddressGap {
+        /// The index of the address.
+        index: u32,
+        /// The first index that is too far for the signer.
+        end: u32,
+    },
     /// The intent cannot be read.
     #[error("the payout intent cannot be read: {reason}")]
     IntentUnreadable {
@@ -341,6 +351,7 @@ ids! {
     KeyRevoked { .. } => "key-revoked" 403,
     IdempotencyKeyReused {} => "idempotency-key-reused" 422,
     NumbersExhausted { .. } => "numbers-exhausted" 409,
+    AddressGap { .. } => "address-gap" 409,
     IntentUnreadable { .. } => "intent-unreadable" 422,
     IntentElsewhere {} => "intent-elsewhere" 422,
     IntentExpired { .. } => "intent-expired" 422,

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The version of the state's encoding: snapshots of another version are not loaded.
-pub const STATE_VERSION: u32 = 3;
+pub const STATE_VERSION: u32 = 4;
 
 /// What events have changed since somebody last asked, for those who show it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +44,9 @@ pub struct Custody {
     pub(crate) keys: BTreeMap<KeyId, ApiKey>,
     pub(crate) addresses: Vec<Address>,
     pub(crate) next_address: u32,
+    /// The first external index that no signed batch has spent, nor any above it: from here the
+    /// signer counts its gap.
+    pub(crate) spent_external: u32,
     pub(crate) change_scripts: Vec<Vec<u8>>,
     pub(crate) next_change_index: u32,
     pub(crate) deposits: BTreeMap<Outpoint, Deposit>,
@@ -89,6 +92,9 @@ pub struct Custody {
 
 /// Withdrawals that one tick moves at most, so that no turn of the core grows without bound.
 const TICK_MAX: usize = 1000;
+
+/// Waiting withdrawals that [`Custody::has_refused`] looks at: it is asked every round.
+const REFUSED_SCAN_MAX: usize = 1000;
 
 impl Custody {
     /// Says what `command` leads to at `at`, and changes nothing. A [`Refusal`] names the rule
@@ -394,6 +400,14 @@ impl Custody {
     #[must_use]
     pub fn has_queued(&self, now: Timestamp) -> bool {
         self.queue.first().is_some_and(|(releases_at, _)| *releases_at <= now)
+    }
+
+    /// Whether one of the first that wait was refused by the signer before: people should look.
+    #[must_use]
+    pub fn has_refused(&self) -> bool {
+        let waiting = self.queue.iter().take(REFUSED_SCAN_MAX);
+        let mut waiting = waiting.filter_map(|(_, id)| self.withdrawals.get(id));
+        waiting.any(|withdrawal| withdrawal.refusals > 0)
     }
 
     /// Where the core stands in the chain, once configured.

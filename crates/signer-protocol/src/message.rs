@@ -153,6 +153,8 @@ pub struct Description {
     pub network: Network,
     /// The public multipath descriptor of the hot wallet (BIP-380, BIP-389), with checksum.
     pub descriptor: String,
+    /// How far above the highest index that it has spent an input may lie on the external keychain.
+    pub gap_external: u32,
     /// Why it is halted, if it is.
     pub halted: Option<String>,
     /// Whether it runs without a witness and is therefore evaluation-grade.

@@ -127,6 +127,7 @@ impl<M: Memory> Signer<M> {
             deployment: self.deployment,
             network: self.settings.network,
             descriptor: self.settings.descriptor.to_string(),
+            gap_external: self.settings.limits.gap_external,
             halted: self.state.halted().map(str::to_owned),
             // Until a witness on another host cosigns, a restored disk could repeat the past.
             evaluation_grade: true,

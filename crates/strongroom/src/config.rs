@@ -313,6 +313,7 @@ struct Installation {
     network: Network,
     deployment: DeploymentId,
     descriptor: String,
+    gap_external: u32,
     input_weight: u64,
     start: BlockRef,
 }
@@ -385,6 +386,7 @@ impl Config {
             network,
             deployment: DeploymentId([0; 32]),
             descriptor: String::new(),
+            gap_external: 1,
             input_weight: 0,
             start: BlockRef { height: BlockHeight(0), hash: BlockHash([0; 32]) },
         };
@@ -412,6 +414,7 @@ impl Config {
             network,
             deployment: signer.deployment,
             descriptor: signer.descriptor.clone(),
+            gap_external: signer.gap_external,
             input_weight: descriptor.input_weight(),
             start,
         })
@@ -429,6 +432,7 @@ impl Config {
             deployment: installation.deployment,
             descriptor: installation.descriptor,
             start: installation.start,
+            gap_external: installation.gap_external,
             confirmations: self.confirmations()?,
             withdrawable_extra: self.deposits.withdrawable_extra_confirmations,
             final_confirmations: self.payouts.final_confirmations,

@@ -12,6 +12,7 @@
 //! append that fails aborts the process; recovery starts from the journal.
 
 mod journal_thread;
+mod keys;
 mod open;
 mod replay;
 mod turn;
@@ -28,6 +29,7 @@ use std::{
 use custody::{Command, Custody, Refusal};
 use tokio::sync::oneshot;
 
+pub use keys::Keys;
 pub(crate) use open::newest_snapshot;
 pub use open::{OpenFault, Opened, Options, open};
 
@@ -134,6 +136,7 @@ pub struct Running {
     core: Core,
     threads: Vec<JoinHandle<()>>,
     witness: Arc<witness::Witness>,
+    keys: Arc<Keys>,
 }
 
 impl Running {
@@ -147,6 +150,12 @@ impl Running {
     #[must_use]
     pub fn witness(&self) -> Arc<witness::Witness> {
         Arc::clone(&self.witness)
+    }
+
+    /// The API keys that are durable.
+    #[must_use]
+    pub fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys)
     }
 
     /// Answers what waits, makes it durable and ends the threads.

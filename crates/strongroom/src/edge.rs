@@ -12,17 +12,22 @@ mod recognise;
 mod v1;
 mod views;
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 
-use access::{ApiKey, NonceMemory, Verifier};
+use access::{NonceMemory, Verifier};
 use axum::Router;
-use primitives::{KeyId, Network};
+use primitives::Network;
 use sha2::{Digest, Sha256};
 
 pub use openapi::openapi_json;
 pub use problem::Problem;
 
-use crate::{core::Core, replica::Replica, signer_client::SignerClient, status::Status};
+use crate::{
+    core::{Core, Keys},
+    replica::Replica,
+    signer_client::SignerClient,
+    status::Status,
+};
 
 /// What every handler may use.
 pub struct Edge {
@@ -52,24 +57,6 @@ impl Edge {
     #[must_use]
     pub fn token_hash(token: &str) -> [u8; 32] {
         Sha256::digest(token.as_bytes()).into()
-    }
-}
-
-/// API keys for the edge's threads.
-#[derive(Default)]
-pub struct Keys(RwLock<std::collections::BTreeMap<KeyId, ApiKey>>);
-
-impl Keys {
-    /// The key with this id.
-    #[must_use]
-    pub fn find(&self, id: &KeyId) -> Option<ApiKey> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).copied()
-    }
-
-    /// Takes in keys that were registered or revoked.
-    pub fn update(&self, keys: impl IntoIterator<Item = ApiKey>) {
-        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        held.extend(keys.into_iter().map(|key| (key.id, key)));
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     clock,
     config::{Config, bitcoin_network},
     core::{self, Options, Running},
-    edge::{self, Edge, Keys, health::Monitor},
+    edge::{self, Edge, health::Monitor},
     replica::Replica,
     signer_client::{SignerClient, SignerFault},
     status::Status,
@@ -55,8 +55,6 @@ pub fn serve(config_path: &Path) -> anyhow::Result<()> {
     opened.state().check_invariants().context("the books of this journal do not hold")?;
     let params = parameters(&config, &description, opened.state())?;
     let started = clock::now().max(opened.state().now());
-    let keys = Arc::new(Keys::default());
-    keys.update(opened.state().keys().copied());
     let (running, replica) = opened.run(&options)?;
     let configured = Command::Configure { params: Box::new(params) };
     running.core().execute(configured, |_, outcome| outcome).wait()??;
@@ -79,7 +77,7 @@ pub fn serve(config_path: &Path) -> anyhow::Result<()> {
     let edge = Arc::new(Edge {
         core: running.core(),
         replica: Arc::clone(&replica),
-        keys,
+        keys: running.keys(),
         verifier: Verifier::new(settings),
         nonces: Mutex::new(NonceMemory::new(config.http.nonces_max)),
         operator_token: Edge::token_hash(&token),

@@ -109,6 +109,10 @@ impl Custody {
         }
         let exhausted = Refusal::NumbersExhausted { what: "addresses" };
         let index = self.next_address;
+        let end = self.spent_external.saturating_add(self.params()?.gap_external);
+        if index >= end {
+            return Err(Refusal::AddressGap { index, end });
+        }
         let ahead = index.checked_add(LOOKAHEAD).ok_or_else(|| exhausted.clone())?;
         let script = self.descriptor()?.script(Watched::External(ahead)).ok_or(exhausted)?;
         let lookahead = script.to_bytes();

@@ -1,6 +1,6 @@
 //! Which withdrawals a batch pays. What does not fit waits, and blocks nobody.
 
-use primitives::{AccountId, Outpoint, Sats, Timestamp, WithdrawalId};
+use primitives::{AccountId, Outpoint, Sats, Seconds, Timestamp, WithdrawalId};
 
 use super::{
     build::Wanted,
@@ -14,6 +14,10 @@ const LAST: WithdrawalId = WithdrawalId::new(AccountId::from_u64(u64::MAX), [0xf
 /// Waiting withdrawals that one assembly looks at, so that no turn of the core grows without
 /// bound; so many frozen or too large ones must wait before they hide another.
 const SCAN_MAX: usize = 100_000;
+
+/// How long an intent must still live when a batch is assembled: one that ended before the signer is
+/// asked would spoil the batch for all others in it.
+const SIGNING_TIME: Seconds = Seconds(60);
 
 /// What a batch may use up.
 #[derive(Debug)]
@@ -127,12 +131,12 @@ impl Custody {
         }
     }
 
-    /// The overlay that every arrow asks: freezes, deposits adrift, an intent that still lives, a
-    /// pin that can be spent.
+    /// The overlay that every arrow asks: freezes, deposits adrift, an intent that will still live
+    /// when the signer is asked, a pin that can be spent.
     fn may_leave(&self, withdrawal: &Withdrawal, now: Timestamp, till: &Till<'_>) -> bool {
         let account = self.account(withdrawal.account);
         account.is_ok_and(|account| !account.frozen && account.adrift == 0)
-            && withdrawal.not_after > now
+            && withdrawal.not_after > now.saturating_add(SIGNING_TIME)
             && withdrawal.pin.is_none_or(|pin| till.free(&pin).is_some())
     }
 

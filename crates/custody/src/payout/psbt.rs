@@ -1,11 +1,15 @@
 //! The PSBT of a batch, and the evidence for each payout: what the signer is sent.
 
 use bitcoin::{Amount, Psbt, ScriptBuf, Transaction, TxOut, consensus::encode};
-use primitives::{BatchId, Outpoint};
+use primitives::{AccountId, BatchId, Outpoint, Seconds};
 use signer_protocol::{ClassEvidence, Evidence, SignRequest};
 
 use super::BatchState;
 use crate::{Custody, Refusal, Withdrawal, coins::Coin, descriptor::HotDescriptor, event::Watched};
+
+/// How far the signer's clock may lag behind ours before an ended intent of a frozen account could
+/// still be signed.
+const SIGNER_LAG_MAX: Seconds = Seconds(600);
 
 impl Custody {
     /// What the signer is asked for a batch. `previous` gives the transaction that made a coin,
@@ -72,13 +76,43 @@ impl Custody {
         })
     }
 
-    /// A frozen account keeps its whole batch from being signed. Once the intent has ended the
-    /// question is harmless, and frees the others: the signer refuses, which dissolves the batch,
-    /// or returns what it had signed before.
+    /// Asked right before a signed batch is given to the node, for the first time or again: while
+    /// releases are stopped, or an account in it is frozen or has a deposit adrift, it stays here.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BatchUnknown`], [`Refusal::BatchState`] unless the batch is Signed or Broadcast,
+    /// [`Refusal::ReleasesStopped`] and [`Refusal::AccountFrozen`].
+    pub fn check_release(&self, id: BatchId) -> Result<(), Refusal> {
+        let batch = self.batch(id)?;
+        if !matches!(batch.state, BatchState::Signed | BatchState::Broadcast) {
+            let state = batch.state.name();
+            return Err(Refusal::BatchState { batch: id, state, asked: "sending" });
+        }
+        if let Some(stop) = self.stops.first() {
+            return Err(Refusal::ReleasesStopped { stop: *stop });
+        }
+        batch.payouts.iter().try_for_each(|payout| {
+            let withdrawal = self.withdrawal(payout.withdrawal)?;
+            self.check_held(withdrawal.account)
+        })
+    }
+
+    /// A frozen account keeps its whole batch from being signed, until the signer, whose clock may
+    /// lag behind ours, surely takes the intent for ended. Then the question frees the others: the
+    /// signer refuses, which dissolves the batch, or returns what it had signed before, which
+    /// [`Custody::check_release`] keeps from leaving.
     pub(super) fn check_overlay(&self, withdrawal: &Withdrawal) -> Result<(), Refusal> {
-        let account = self.account(withdrawal.account)?;
-        if (account.frozen || account.adrift > 0) && withdrawal.not_after > self.now {
-            return Err(Refusal::AccountFrozen { account: withdrawal.account });
+        if withdrawal.not_after.saturating_add(SIGNER_LAG_MAX) < self.now {
+            return Ok(());
+        }
+        self.check_held(withdrawal.account)
+    }
+
+    fn check_held(&self, account: AccountId) -> Result<(), Refusal> {
+        let held = self.account(account)?;
+        if held.frozen || held.adrift > 0 {
+            return Err(Refusal::AccountFrozen { account });
         }
         Ok(())
     }

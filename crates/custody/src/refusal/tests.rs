@@ -87,8 +87,12 @@ fn accounts_and_keys() -> Vec<Refusal> {
     let ask = frozen.requesting(&alice, &ask);
     let (thawed, _) = house();
     let (mut exhausted, _) = house();
+    exhausted.configure(|params| params.gap_external = u32::MAX);
     exhausted.state.next_address = (1 << 31) - 20;
     let address = Command::AssignAddress { asked: exhausted.signed(&alice.key, Scope::Read, None) };
+    let (mut too_far, _) = house();
+    too_far.configure(|params| params.gap_external = 1);
+    let beyond = Command::AssignAddress { asked: too_far.signed(&alice.key, Scope::Read, None) };
     let (known, _) = house();
     let key = KeyId(alice.key.verifying_key().to_bytes());
     let (mut revoked, _) = house();
@@ -104,6 +108,7 @@ fn accounts_and_keys() -> Vec<Refusal> {
         no(frozen, ask),
         no(thawed, Command::ThawAccount { account: alice.account, by: BY }),
         no(exhausted, address),
+        no(too_far, beyond),
         no(known, register(key, None)),
         no(House::new(), register(KeyId([0; 32]), None)),
         no(revoked, late),
@@ -248,6 +253,7 @@ fn every_refusal_is_met_by_a_command_and_says_what_to_do() {
         403 key-revoked: key key_8a88e… is revoked or has ended; use another key
         422 idempotency-key-reused: this idempotency key was used before with another request; take a new key
         409 numbers-exhausted: the numbers of addresses are used up
+        409 address-gap: the next address is number 1, and the signer spends none from 1 on; widen gap.external in signer.toml, restart both, or have older addresses paid and spent first
         422 intent-unreadable: the payout intent cannot be read: a payout intent with a script of 1 bytes has 88 bytes, found 4
         422 intent-elsewhere: the payout intent is for another network or deployment
         422 intent-expired: the payout intent ended at 2026-09-21T14:13:20.000Z, it is 2026-09-21T14:13:20.000Z; sign a new one

@@ -113,6 +113,7 @@ fn params(settings: &Settings) -> Params {
         deployment: settings.deployment(),
         descriptor: settings.descriptor.to_string(),
         start: first_ref(),
+        gap_external: settings.limits.gap_external,
         confirmations: ConfirmationTable::fixed(1),
         withdrawable_extra: 0,
         final_confirmations: 1,

@@ -7,7 +7,7 @@ use custody::{
     event::Payout,
     payout::{Assembly, Batch, BatchState},
 };
-use primitives::{BatchId, FeeRate, Outpoint, Sats};
+use primitives::{BatchId, FeeRate, Outpoint, Sats, Seconds};
 use signer_protocol::{Request, TreeHead, message::encode_frame};
 
 use super::{
@@ -79,12 +79,16 @@ fn why_account_is_held(state: &Custody, payout: &Payout) -> Option<String> {
     held.then(|| format!("account {} is frozen or adrift", withdrawal.account))
 }
 
+/// How long after the end of its intent a frozen account's payout is asked for: by then the signer
+/// takes it for ended, even if its clock lags.
+const SIGNER_LAG_MAX: Seconds = Seconds(600);
+
 /// Whether the signer can be asked for this batch: its coins are there, and nobody in it is frozen
-/// whose intent lives.
+/// whose intent may live.
 fn may_be_asked(state: &Custody, batch: &Batch) -> bool {
     let ended = |payout: &Payout| {
         let withdrawal = state.withdrawal(payout.withdrawal);
-        withdrawal.is_ok_and(|withdrawal| withdrawal.not_after <= state.now())
+        withdrawal.is_ok_and(|it| it.not_after.saturating_add(SIGNER_LAG_MAX) < state.now())
     };
     let there = |input: &Outpoint| state.coins().get(input).is_some();
     let free = |payout: &Payout| why_account_is_held(state, payout).is_none() || ended(payout);

@@ -158,7 +158,7 @@ fn none_twice(cases: &[Case<'_>]) -> Result<(), Refusal> {
 
 fn not_expired(desk: Desk<'_>, case: &Case<'_>) -> Result<(), Refusal> {
     let (now, not_after) = (desk.moment.wall, case.intent.not_after);
-    if now.to_seconds() <= not_after {
+    if now.to_millis() <= not_after.saturating_mul(1000) {
         return Ok(());
     }
     let what = format!(

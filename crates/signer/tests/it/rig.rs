@@ -17,6 +17,8 @@ pub(crate) struct Rig {
     pub(crate) signer: Signer<Disk>,
     /// Seconds since 1970.
     pub(crate) wall: u64,
+    /// Milliseconds beyond `wall`.
+    pub(crate) wall_millis: u64,
     pub(crate) monotonic_millis: u64,
     /// [`Rig::counted`] when it was last asked to sign, or at the beginning.
     pub(crate) before: (usize, u64),
@@ -42,14 +44,22 @@ impl Rig {
         let disk = Disk::default();
         let signer = Signer::open(settings.clone(), disk.clone()).unwrap();
         let wall = sample::NOON.to_seconds();
-        let mut rig =
-            Self { keys, settings, disk, signer, wall, monotonic_millis: 0, before: (0, 0) };
+        let mut rig = Self {
+            keys,
+            settings,
+            disk,
+            signer,
+            wall,
+            wall_millis: 0,
+            monotonic_millis: 0,
+            before: (0, 0),
+        };
         rig.before = rig.counted();
         rig
     }
 
     pub(crate) fn now(&self) -> Now {
-        let wall = Timestamp::parse_seconds(self.wall).unwrap();
+        let wall = Timestamp::parse_millis(self.wall * 1000 + self.wall_millis).unwrap();
         Now { wall, monotonic_millis: self.monotonic_millis }
     }
 

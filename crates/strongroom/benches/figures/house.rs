@@ -208,6 +208,7 @@ pub fn params() -> Params {
         deployment: DEPLOYMENT,
         descriptor: descriptor(),
         start: BlockRef { height: BlockHeight(100), hash: BlockHash([0; 32]) },
+        gap_external: u32::MAX,
         confirmations: ConfirmationTable::fixed(1),
         withdrawable_extra: 0,
         final_confirmations: 1,

@@ -20,8 +20,8 @@ use custody::WithdrawalRequest;
 use primitives::{Network, Seconds};
 use strongroom::{
     clock,
-    core::Core,
-    edge::{self, Edge, Keys},
+    core::{Core, Keys},
+    edge::{self, Edge},
     replica::Replica,
     signer_client::SignerClient,
     status::Status,
@@ -41,14 +41,12 @@ const REQUESTS: usize = 24_000;
 pub fn measure(lab: &mut Lab) {
     let house = House::build(&lab.path("http"), Size::SMALL);
     let opened = house.open();
-    let keys = Arc::new(Keys::default());
-    keys.update(opened.state().keys().copied());
     let (running, replica) = opened.run(&house.options).expect("views can be made");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
     let address = listener.local_addr().expect("it is bound");
-    let edge = edge(running.core(), replica, keys, address);
+    let edge = edge(running.core(), replica, running.keys(), address);
     let router = edge::router(edge);
     runtime.spawn(async move { axum::serve(listener, router).await });
     run(lab, address);

@@ -9,7 +9,7 @@ use custody::Event;
 use primitives::Timestamp;
 use store::{Entry, Journal, Record};
 
-use super::{turn::Turn, witness::Witness};
+use super::{Keys, turn::Turn, witness::Witness};
 
 /// Runs until the core thread is gone. Any error of the journal aborts the process: nobody knows
 /// what is durable, and the next start finds out by reading.
@@ -17,6 +17,7 @@ pub(crate) fn run(
     mut journal: Box<dyn Journal>,
     turns: &Receiver<Turn>,
     witness: &Arc<Witness>,
+    keys: &Keys,
     replica: Option<&Sender<Vec<Entry>>>,
 ) {
     while let Ok(turn) = turns.recv() {
@@ -24,6 +25,9 @@ pub(crate) fn run(
         if !events.is_empty() {
             let first_seq = journal.next_seq();
             let durable = append(journal.as_mut(), first_seq, &events, witness);
+            if durable.is_ok() {
+                keys.take_in(&events);
+            }
             match (durable, replica) {
                 (Ok(entries), Some(replica)) => {
                     let _gone = replica.send(entries);

@@ -16,7 +16,7 @@ use signer_protocol::{TreeHead, merkle::Frontier};
 use store::{Entry, Fault, Identity, Journal, Opening, Position, SnapshotStore, SqliteJournal};
 
 use super::{
-    Core, QUEUE_MAX, Running, journal_thread,
+    Core, Keys, QUEUE_MAX, Running, journal_thread,
     replay::{Replayed, replay},
     turn,
     witness::Witness,
@@ -129,12 +129,13 @@ impl Opened {
         let (sender, messages) = sync_channel(QUEUE_MAX);
         let (turn_sender, turns) = sync_channel(TURNS_MAX);
         let Self { journal, state, witness, .. } = self;
-        let told = Arc::clone(&witness);
+        let keys = Arc::new(Keys::new(state.keys().copied()));
+        let (told, known) = (Arc::clone(&witness), Arc::clone(&keys));
         let journal_thread = thread::spawn(move || {
-            journal_thread::run(Box::new(journal), &turns, &told, replica.as_ref());
+            journal_thread::run(Box::new(journal), &turns, &told, &known, replica.as_ref());
         });
         let core_thread = thread::spawn(move || turn::run(state, &messages, &turn_sender));
-        Running { core: Core { sender }, threads: vec![core_thread, journal_thread], witness }
+        Running { core: Core { sender }, threads: vec![core_thread, journal_thread], witness, keys }
     }
 }
 

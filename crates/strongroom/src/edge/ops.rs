@@ -161,7 +161,7 @@ async fn register_key(
     let expires = body.expires_at.map(Timestamp::parse_seconds).transpose();
     let expires = expires.map_err(|error| wrong("expires_at", &error))?;
     let command = Command::RegisterKey { key, principal, scopes, expires };
-    edge.order_key(command, key).await
+    edge.order(command).await
 }
 
 /// Lets a key be used no longer, effective at once for requests under way.
@@ -174,19 +174,7 @@ async fn revoke_key(
 ) -> Result<Json<Done>, Problem> {
     edge.operator(request).await?;
     let key = key.parse().map_err(|_| Problem::unreadable(format!("no key {key}")))?;
-    edge.order_key(Command::RevokeKey { key }, key).await
-}
-
-impl Edge {
-    /// Has a command about a key decided, and lets the edge's threads know the key as it then is.
-    async fn order_key(&self, command: Command, key: KeyId) -> Result<Json<Done>, Problem> {
-        let pending = self.core.execute(command, move |state, outcome| {
-            outcome.map(|()| (state.seq(), state.key(&key).copied()))
-        });
-        let (journal_seq, key) = pending.answer().await??;
-        self.keys.update(key);
-        Ok(Json(Done { journal_seq }))
-    }
+    edge.order(Command::RevokeKey { key }).await
 }
 
 fn parse_account(id: &str) -> Result<AccountId, Problem> {

@@ -41,6 +41,8 @@ pub(crate) struct PayoutWorker {
     limits: FeeLimits,
     pause: Duration,
     rebroadcast_at: Instant,
+    /// What the signer refused last, while something waits that it refused.
+    refused: Option<String>,
 }
 
 /// Why one round ended early.
@@ -68,6 +70,7 @@ impl From<Refusal> for Halt {
 struct Work {
     batches: Vec<(BatchId, BatchState, Vec<u8>)>,
     ready: bool,
+    refused: bool,
 }
 
 impl PayoutWorker {
@@ -79,47 +82,57 @@ impl PayoutWorker {
             limits: config.fee_limits()?,
             pause: Duration::from_millis(config.round_millis),
             rebroadcast_at: clock::monotonic(),
+            refused: None,
         })
     }
 
     pub(crate) fn run(mut self) {
         while !self.shared.ending.is_asked() {
-            let reasons = match self.round() {
-                Ok(()) => Vec::new(),
+            let mut reasons = Vec::new();
+            match self.round(&mut reasons) {
+                Ok(()) => {}
                 Err(Halt::Core(NoAnswer::Stopped)) => return,
                 Err(Halt::Signer(SignerFault::Refused { tag, detail })) => {
-                    vec![format!("{tag}: {detail}")]
+                    reasons.push(format!("{tag}: {detail}"));
                 }
-                Err(halt) => vec![format!("payouts: {halt}")],
-            };
+                Err(halt) => reasons.push(format!("payouts: {halt}")),
+            }
+            reasons.extend(self.refused.clone());
             self.shared.status.set(PART, &reasons, self.pause);
             self.shared.ending.pause(self.pause);
         }
     }
 
-    fn round(&mut self) -> Result<(), Halt> {
+    /// One look at everything that can go on. What waits for people holds up nobody else and is
+    /// said in `reasons`.
+    fn round(&mut self, reasons: &mut Vec<String>) -> Result<(), Halt> {
         self.tell(Command::Tick)?;
         let work = self.look()?;
-        let mut signing = false;
+        self.refused.take_if(|_| !work.refused);
         let mut first_halt = Ok(());
         for (id, state, bytes) in work.batches {
-            signing |= state == BatchState::Built;
             // One batch that cannot go on must not hold up the others.
-            let driven = self.drive(id, &state, &bytes);
-            first_halt = first_halt.and(driven);
+            match self.drive(id, &state, &bytes) {
+                Err(Halt::Refused { refusal: refusal @ Refusal::AccountFrozen { .. } }) => {
+                    reasons.push(format!("{id} waits: {}: {refusal}", refusal.id()));
+                }
+                driven => first_halt = first_halt.and(driven),
+            }
         }
         if clock::monotonic() >= self.rebroadcast_at {
             self.rebroadcast_at = later(REBROADCAST);
         }
         first_halt?;
-        if work.ready && !signing && self.may_release()? { self.assemble() } else { Ok(()) }
+        if work.ready && self.may_release()? { self.assemble() } else { Ok(()) }
     }
 
     fn drive(&mut self, id: BatchId, state: &BatchState, bytes: &[u8]) -> Result<(), Halt> {
         match state {
             BatchState::Built if self.may_release()? => self.have_signed(id),
-            BatchState::Signed if self.may_release()? => self.send(id, bytes),
-            BatchState::Broadcast if self.may_release()? => self.send_again(bytes),
+            BatchState::Signed if self.may_send(id)? => self.send(id, bytes),
+            BatchState::Broadcast if self.again_due(bytes) && self.may_send(id)? => {
+                self.send_again(bytes)
+            }
             BatchState::Built
             | BatchState::Signed
             | BatchState::Broadcast
@@ -128,6 +141,21 @@ impl PayoutWorker {
             | BatchState::Dissolved
             | BatchState::Failed => Ok(()),
         }
+    }
+
+    /// Restarted and crowded nodes forget transactions: whether it is time to send them again.
+    fn again_due(&self, bytes: &[u8]) -> bool {
+        clock::monotonic() >= self.rebroadcast_at && !bytes.is_empty()
+    }
+
+    /// Whether a signed batch may be given to the node: nothing is in doubt, and neither a stop nor
+    /// a freeze that came after its signature forbids it.
+    fn may_send(&self, batch: BatchId) -> Result<bool, Halt> {
+        if !self.may_release()? {
+            return Ok(false);
+        }
+        self.shared.core.read(move |state| state.check_release(batch)).wait()??;
+        Ok(true)
     }
 
     /// Asked right before anything is signed or sent: while releases are stopped, or any other
@@ -149,6 +177,7 @@ impl PayoutWorker {
                 .map(|(id, batch)| (id, batch.state.clone(), batch.transaction.clone()))
                 .collect(),
             ready: state.has_queued(now.max(state.now())),
+            refused: state.has_refused(),
         });
         Ok(pending.wait()?)
     }
@@ -163,8 +192,11 @@ impl PayoutWorker {
         let seed = clock::random().map_err(|error| Halt::Other(error.to_string()))?;
         let assembly = Assembly { fee_rate: estimate.rate, signer_left, seed };
         match self.tell(Command::AssembleBatch { assembly }) {
-            // Those that wait for their account, or for a limit to refill, are not in doubt.
-            Err(Halt::Refused { refusal: Refusal::NothingToPay }) => Ok(()),
+            // Those that wait for their account, or for a limit to refill, are not in doubt; and the
+            // signer is asked for a batch under way in every round.
+            Err(Halt::Refused {
+                refusal: Refusal::NothingToPay | Refusal::BatchUnderWay { .. },
+            }) => Ok(()),
             other => other,
         }
     }
@@ -189,6 +221,7 @@ impl PayoutWorker {
             && tag.proves_unsigned()
         {
             tracing::warn!(%batch, %tag, detail, "the signer refused a batch");
+            self.refused = Some(format!("the signer refused {batch}: {tag}: {detail}"));
             return self.tell(Command::RecordRefused { batch, tag: *tag });
         }
         Err(SignerFault::unexpected(&response).into())
@@ -258,11 +291,7 @@ impl PayoutWorker {
         }
     }
 
-    /// Restarted and crowded nodes forget transactions.
     fn send_again(&mut self, bytes: &[u8]) -> Result<(), Halt> {
-        if clock::monotonic() < self.rebroadcast_at || bytes.is_empty() {
-            return Ok(());
-        }
         if let Outcome::Refused(refusal) = broadcast(&mut self.node, &decode(bytes)?)? {
             tracing::warn!(%refusal, "the node does not take a batch again");
         }

@@ -23,6 +23,7 @@ mod demo;
 mod deposits;
 mod documents;
 mod edge;
+mod freezes;
 mod kills;
 mod limits;
 mod lists;

@@ -76,6 +76,7 @@ pub(crate) fn params() -> Params {
         deployment: DeploymentId([0x11; 32]),
         descriptor: descriptor().to_owned(),
         start: BlockRef { height: BlockHeight(100), hash: BlockHash([0; 32]) },
+        gap_external: 1_000_000,
         confirmations: ConfirmationTable::fixed(2),
         withdrawable_extra: 1,
         final_confirmations: 3,

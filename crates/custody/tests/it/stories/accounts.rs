@@ -10,6 +10,27 @@ fn idempotency(key: u8, fingerprint: u8) -> Idempotency {
 }
 
 #[test]
+fn an_address_from_which_the_signer_would_not_spend_is_not_handed_out() {
+    let mut house = House::with(|params| params.gap_external = 3);
+    let alice = house.a_customer("alice");
+    house.fund(&alice, btc(2));
+    house.address(&alice);
+    house.address(&alice);
+    let ask = |house: &House| Command::AssignAddress {
+        asked: house.signed(&alice.key, Scope::Read, None),
+    };
+    let (beyond, before) = (ask(&house), house.state.next_address());
+    assert_eq!(house.refused(beyond), "address-gap");
+    assert_eq!(house.state.next_address(), before);
+    // A payout spends the coin of address 0: the gap counts from there, on both sides.
+    house.withdraw(&alice, btc(1));
+    house.pay_out();
+    house.address(&alice);
+    let beyond = ask(&house);
+    assert_eq!(house.refused(beyond), "address-gap");
+}
+
+#[test]
 fn asking_twice_with_an_idempotency_key_is_asking_once_for_thirty_five_days() {
     let mut house = House::new();
     let open = |key, fingerprint| Command::OpenAccount {

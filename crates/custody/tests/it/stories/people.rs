@@ -173,6 +173,73 @@ fn a_freeze_stops_every_arrow_and_a_thaw_lets_each_go_on() {
     assert_eq!(shows(&house), ["batched", "cancelled", "queued"]);
 }
 
+/// What forbids that a batch is signed, and that it is sent.
+fn held(house: &House, batch: primitives::BatchId) -> [&'static str; 2] {
+    let id = |refused: Option<custody::Refusal>| refused.map_or("may go", |refusal| refusal.id());
+    let signed = house.state.sign_request(batch, 0, &mut |_| None).err();
+    [id(signed), id(house.state.check_release(batch).err())]
+}
+
+#[test]
+fn what_is_signed_stays_in_the_house_while_it_is_frozen_adrift_or_stopped() {
+    let (mut house, alice) = a_rich_customer();
+    house.withdraw(&alice, btc(1));
+    house.pass(600);
+    let batch = house.assemble();
+    assert_eq!(held(&house, batch), ["may go", "batch-state"]);
+    house.sign(batch);
+    assert_eq!(held(&house, batch), ["batch-state", "may go"]);
+    let by = BOB_FROM_OPERATIONS;
+    for sent in [false, true] {
+        house.ok(Command::FreezeAccount { account: alice.account, by });
+        assert_eq!(held(&house, batch)[1], "account-frozen");
+        house.ok(Command::ThawAccount { account: alice.account, by });
+        let stop = custody::incident::Stop::Operator;
+        house.ok(Command::StopReleases { stop });
+        assert_eq!(held(&house, batch)[1], "releases-stopped");
+        house.ok(Command::ResumeReleases { stop, by });
+        assert_eq!(held(&house, batch)[1], "may go");
+        if !sent {
+            house.ok(Command::RecordBroadcast { batch });
+        }
+    }
+    // A reorg takes the blocks of alice's deposits.
+    house.rewind(3);
+    assert_eq!(held(&house, batch)[1], "account-frozen");
+}
+
+#[test]
+fn a_frozen_account_is_not_signed_for_until_its_intent_has_surely_ended() {
+    let (mut house, alice) = a_rich_customer();
+    let ask = Ask::of(&mut house, &alice, btc(1));
+    let ask = ask.with(|intent| intent.not_after -= 23 * 3600);
+    house.ask(&alice, &ask);
+    house.pass(600);
+    let batch = house.assemble();
+    house.ok(Command::FreezeAccount { account: alice.account, by: BOB_FROM_OPERATIONS });
+    // The intent ends after the hour that is left of it; the signer's clock may lag.
+    for wait in [3000, 1, 599] {
+        assert_eq!(held(&house, batch)[0], "account-frozen");
+        house.wait(wait);
+        house.pass(0);
+    }
+    house.wait(2);
+    house.blocks(1);
+    assert_eq!(held(&house, batch)[0], "may go");
+}
+
+#[test]
+fn an_intent_that_would_end_before_the_signer_is_asked_spoils_no_batch() {
+    let (mut house, alice) = a_rich_customer();
+    let ending = Ask::of(&mut house, &alice, btc(1));
+    let ending = ending.with(|intent| intent.not_after -= 24 * 3600 - 660);
+    let ending = house.ask(&alice, &ending);
+    let other = house.withdraw(&alice, btc(1));
+    house.pass(600);
+    house.assemble();
+    assert_eq!([ending, other].map(|id| state(&house, id)), ["queued", "batched"]);
+}
+
 #[test]
 fn a_stop_lets_nothing_be_built_until_every_reason_is_lifted() {
     use custody::incident::Stop;

@@ -83,6 +83,12 @@ pub(super) const ROWS: &[Row] = &[
         let batch = rig.batch();
         rig.sign(&batch)
     }),
+    (RefusalTag::IntentExpired, "an intent that ended a millisecond ago", |rig| {
+        rig.wall += 3_600;
+        rig.wall_millis = 1;
+        let batch = rig.batch();
+        rig.sign(&batch)
+    }),
     (RefusalTag::IntentExpired, "an expired intent and a clock set back", |rig| {
         rig.wall += 3_601;
         rig.describe();
