@@ -407,7 +407,7 @@ impl Custody {
     pub fn has_refused(&self) -> bool {
         let waiting = self.queue.iter().take(REFUSED_SCAN_MAX);
         let mut waiting = waiting.filter_map(|(_, id)| self.withdrawals.get(id));
-        waiting.any(|withdrawal| withdrawal.refusals > 0)
+        waiting.any(|withdrawal| withdrawal.company_max.is_some())
     }
 
     /// Where the core stands in the chain, once configured.

@@ -269,9 +269,10 @@ pub struct Withdrawal {
     pub rule: Option<Rule>,
     /// The outpoint that every transaction naming it spends; set at its first signature, for ever.
     pub pin: Option<Outpoint>,
-    /// How often the signer refused a batch that carried it: each time it travels in half the
-    /// company, so that one payout that the signer never signs does not hold up the others.
-    pub refusals: u8,
+    /// The most payouts that may travel with it: half of the last batch that carried it and that
+    /// the signer refused. One payout that the signer never signs is soon alone and does not hold
+    /// up the others. `None` while the signer has refused none.
+    pub company_max: Option<u32>,
     /// Where it is.
     pub state: WithdrawalState,
 }

@@ -237,17 +237,24 @@ impl ReadModel {
         self.page(sql, &account.to_string(), after, limit)
     }
 
-    /// An account's deposit addresses, oldest first: index and script. At most [`PAGE_MAX`].
+    /// An account's deposit addresses from this index on, oldest first: index and script. At most
+    /// `limit`, and [`PAGE_MAX`].
     ///
     /// # Errors
     ///
     /// [`Fault::Sqlite`].
-    pub fn addresses(&self, account: AccountId, from: u32) -> Result<AddressPage, Fault> {
+    pub fn addresses(
+        &self,
+        account: AccountId,
+        from: u32,
+        limit: usize,
+    ) -> Result<AddressPage, Fault> {
+        let limit = limit.clamp(1, PAGE_MAX);
         self.readers.read(|transaction, applied| {
             let sql = "SELECT place, script FROM address WHERE account = ?1 AND place >= ?2
                  ORDER BY place LIMIT ?3";
             let mut query = transaction.prepare_cached(sql)?;
-            let limit = i64::try_from(PAGE_MAX).unwrap_or(i64::MAX);
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let rows = query.query_map(params![account.to_string(), from, limit], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?;

@@ -2,7 +2,7 @@
 //! has witnessed, and serves until it is asked to end.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener as StdListener},
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -12,7 +12,7 @@ use access::{NonceMemory, Settings, Verifier};
 use anyhow::{Context, anyhow};
 use chain::{node::Node, rpc::Endpoint};
 use custody::{Command, Custody, Params};
-use primitives::{BlockHeight, BlockRef, Seconds};
+use primitives::{BlockHash, BlockHeight, BlockRef, Seconds};
 use signer_protocol::Description;
 use tokio::{
     net::TcpListener,
@@ -44,6 +44,10 @@ pub fn serve(config_path: &Path) -> anyhow::Result<()> {
     let token = config.operator_token()?;
     let signer = Arc::new(SignerClient::new(&config.signer.socket));
     let description = wait_for_signer(&signer)?;
+    // Before anything is made: a journal belongs to one installation for ever.
+    config.params(&description, NOWHERE)?;
+    let customers = bind(config.http.listen)?;
+    let monitors = bind(config.http.monitor_listen)?;
     let witnessed = signer.witnessed(SHARD)?;
     let options = Options {
         dir: config.data_dir.clone(),
@@ -85,7 +89,11 @@ pub fn serve(config_path: &Path) -> anyhow::Result<()> {
         status,
         network: config.network()?,
     });
-    let served = listen(&config, edge, &shared, &replica);
+    tracing::warn!(
+        "operators are recognised by one token, which is temporary: it stands for one operator \
+         until passkeys replace it"
+    );
+    let served = listen((customers, monitors), edge, &shared, &replica);
     shared.ending.end();
     for thread in threads {
         let _ended = thread.join();
@@ -93,6 +101,9 @@ pub fn serve(config_path: &Path) -> anyhow::Result<()> {
     close(running, shared);
     served
 }
+
+/// In place of the start block, where the other parameters are checked alone.
+const NOWHERE: BlockRef = BlockRef { height: BlockHeight(0), hash: BlockHash([0; 32]) };
 
 /// An installation starts with one shard.
 const SHARD: u16 = 0;
@@ -155,7 +166,7 @@ fn newest_block(config: &Config) -> anyhow::Result<BlockRef> {
 }
 
 fn listen(
-    config: &Config,
+    (customers, monitors): (StdListener, StdListener),
     edge: Arc<Edge>,
     shared: &Shared,
     replica: &Arc<Replica>,
@@ -169,11 +180,12 @@ fn listen(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let (end, ended) = watch::channel(false);
-        let customers = bind(config.http.listen).await?;
-        let monitors = bind(config.http.monitor_listen).await?;
-        tracing::info!(customers = %config.http.listen, monitor = %config.http.monitor_listen, "serving");
-        let customers = axum::serve(customers, edge::router(edge))
-            .with_graceful_shutdown(until(ended.clone()));
+        let customers = TcpListener::from_std(customers).context("listening for customers")?;
+        let monitors = TcpListener::from_std(monitors).context("listening for the monitor")?;
+        let addresses = (customers.local_addr()?, monitors.local_addr()?);
+        tracing::info!(customers = %addresses.0, monitor = %addresses.1, "serving");
+        let customers =
+            axum::serve(customers, edge::router(edge)).with_graceful_shutdown(until(ended.clone()));
         let monitors = axum::serve(monitors, edge::health::router(monitor))
             .with_graceful_shutdown(until(ended));
         let both = async { tokio::try_join!(customers, monitors) };
@@ -191,10 +203,12 @@ fn listen(
     })
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("listening on {address}; is another process there?"))
+fn bind(address: SocketAddr) -> anyhow::Result<StdListener> {
+    let bound = StdListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    bound.with_context(|| format!("listening on {address}; is another process there?"))
 }
 
 async fn until(mut ended: watch::Receiver<bool>) {

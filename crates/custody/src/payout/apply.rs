@@ -98,9 +98,10 @@ impl Custody {
             self.next_change_index = last.unwrap_or(self.next_change_index);
         }
         let queued = WithdrawalState::Queued { releases_at: event.releases_at };
+        let half = u32::try_from(batch.payouts.len() / 2).unwrap_or(u32::MAX).max(1);
         for payout in &batch.payouts {
             let withdrawal = self.withdrawal_mut(payout.withdrawal)?;
-            withdrawal.refusals = withdrawal.refusals.saturating_add(1);
+            withdrawal.company_max = Some(half);
             self.set_withdrawal_state(payout.withdrawal, queued.clone())?;
         }
         self.set_batch(event.batch, BatchState::Dissolved, Some(Vec::new()))

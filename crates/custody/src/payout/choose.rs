@@ -81,10 +81,10 @@ impl Chosen {
     }
 }
 
-/// The most payouts of a batch with a withdrawal that the signer has refused so often: half of
-/// them each time, so that what it refuses is alone in the end and holds up nobody.
-fn company_max(outputs_max: usize, refusals: u8) -> usize {
-    outputs_max.checked_shr(u32::from(refusals)).unwrap_or(0).max(1)
+/// The most payouts of a batch with this withdrawal.
+fn company_max(outputs_max: usize, withdrawal: &Withdrawal) -> usize {
+    let most = withdrawal.company_max.and_then(|most| usize::try_from(most).ok());
+    most.unwrap_or(outputs_max).clamp(1, outputs_max.max(1))
 }
 
 impl Custody {
@@ -104,7 +104,7 @@ impl Custody {
         let mut company = outputs_max;
         for (_, id) in self.queue.range(..=(now, LAST)).take(SCAN_MAX) {
             let Some(withdrawal) = self.withdrawals.get(id) else { continue };
-            let in_company_of = company_max(outputs_max, withdrawal.refusals);
+            let in_company_of = company_max(outputs_max, withdrawal);
             if chosen.wanted.len() >= in_company_of
                 || !self.may_leave(withdrawal, now, &limits.till)
             {

@@ -47,7 +47,7 @@ impl Custody {
             requested_at: self.now,
             rule,
             pin: None,
-            refusals: 0,
+            company_max: None,
             state,
         };
         self.index_withdrawal(id, Place::of(&withdrawal));

@@ -106,6 +106,15 @@ pub(super) struct ListQuery {
     min_seq: Option<u64>,
 }
 
+/// How many rows a page may have.
+fn limit(value: &str) -> Result<usize, Problem> {
+    let number = value.parse().ok().filter(|number| (1..=store::PAGE_MAX).contains(number));
+    number.ok_or_else(|| {
+        let most = store::PAGE_MAX;
+        Problem::unreadable(format!("query: `limit` is a number from 1 to {most}, found `{value}`"))
+    })
+}
+
 /// How long a list waits until it shows `min_seq`.
 const MIN_SEQ_WAIT: Duration = Duration::from_secs(5);
 
@@ -129,9 +138,7 @@ impl ListQuery {
                 })
             };
             match name {
-                "limit" => {
-                    parsed.limit = Some(usize::try_from(number()?).unwrap_or(usize::MAX));
-                }
+                "limit" => parsed.limit = Some(limit(value)?),
                 "min_seq" => parsed.min_seq = Some(number()?),
                 "cursor" => parsed.cursor = Some(value.to_owned()),
                 _ if name == more => found = Some(value.to_owned()),

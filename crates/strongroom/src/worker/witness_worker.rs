@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use signer_protocol::RefusalTag;
+use signer_protocol::{Description, RefusalTag};
 
 use super::Shared;
 use crate::signer_client::SignerFault;
@@ -8,7 +8,8 @@ use crate::signer_client::SignerFault;
 /// Between two tellings.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Tells the signer's head witness each second how far the journal has come.
+/// Tells the signer's head witness each second how far the journal has come, and where there is
+/// nothing to tell asks whether it is there: a house that could sign nothing must say so.
 pub(crate) struct WitnessWorker {
     shared: Shared,
 }
@@ -21,15 +22,18 @@ impl WitnessWorker {
     pub(crate) fn run(self) {
         while !self.shared.ending.is_asked() {
             let told = self.shared.witness.tell(&self.shared.signer);
+            let told = told.and_then(|()| self.shared.signer.describe());
             self.shared.status.set("witness", &reasons(told), PAUSE);
             self.shared.ending.pause(PAUSE);
         }
     }
 }
 
-fn reasons(told: Result<(), SignerFault>) -> Vec<String> {
+fn reasons(told: Result<Description, SignerFault>) -> Vec<String> {
     match told {
-        Ok(()) => Vec::new(),
+        Ok(Description { halted, .. }) => {
+            halted.into_iter().map(|reason| format!("signer-halted: {reason}")).collect()
+        }
         Err(SignerFault::Refused { tag, detail })
             if matches!(tag, RefusalTag::JournalShrunk | RefusalTag::JournalForked) =>
         {

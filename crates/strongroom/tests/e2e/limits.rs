@@ -45,6 +45,7 @@ fn what_the_signer_refuses_as_server_vouched_waits_and_smaller_payouts_go() {
     assert_eq!(text(&large, "evidence_class"), "server-vouched");
     let large = text(&large, "id");
     stage.reaches(&alice, &large, "batched");
+    stage.not_ready("signer-class-tranche");
     let (small, small_to) = stage.withdraw(&alice, 140_000_000);
     stage.reaches(&alice, &small, "broadcast");
     stage.node.mine(3).unwrap();

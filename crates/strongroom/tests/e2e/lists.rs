@@ -119,3 +119,29 @@ fn an_idempotency_key_that_the_core_has_forgotten_for_its_age_still_makes_nothin
     assert_ne!(text(&other, "account"), alice.account.to_string());
     stage.finish();
 }
+
+#[test]
+fn a_page_has_as_many_rows_as_were_asked_for_and_no_other_number_is_taken() {
+    let stage = Stage::new();
+    let alice = stage.customer("alice").unwrap();
+    for name in ["second", "third"] {
+        alice.client.new_address(name).unwrap();
+    }
+    let seq = number(&stage.operator().get("/ops/v1/overview").unwrap(), "journal_seq");
+    let page = |from: &str| {
+        let target = format!("/v1/deposit-addresses?limit=2&min_seq={seq}{from}");
+        alice.client.get(&target).unwrap()
+    };
+    let first = page("");
+    assert_eq!(first["data"].as_array().unwrap().len(), 2, "{first:#}");
+    let second = page(&format!("&cursor={}", text(&first, "next_cursor")));
+    assert_eq!(second["data"].as_array().unwrap().len(), 1, "{second:#}");
+    assert!(second["next_cursor"].is_null(), "{second:#}");
+    for list in ["deposit-addresses", "deposits", "withdrawals"] {
+        for wrong in ["0", "101", "-1", "many", ""] {
+            let asked = alice.client.get(&format!("/v1/{list}?limit={wrong}"));
+            assert_eq!(refusal(asked), "request-unreadable", "{list} {wrong}");
+        }
+    }
+    stage.finish();
+}

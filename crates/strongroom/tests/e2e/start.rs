@@ -92,3 +92,44 @@ fn a_second_server_on_the_same_journal_is_refused() {
     assert_eq!(crate::support::story::account(&alice)["total_sat"], 0, "the first one goes on");
     stage.finish();
 }
+
+#[test]
+fn a_start_that_is_refused_makes_no_journal_and_binds_the_installation_to_nothing() {
+    let mut stage = Stage::new();
+    stage.end_server();
+    let whole = fs::read_to_string(stage.config()).unwrap();
+    let line = whole.lines().find(|line| line.starts_with("data_dir")).unwrap();
+    let other = stage.config().with_file_name("other-data");
+    let elsewhere = whole.replace(line, &format!("data_dir = \"{}\"", other.display()));
+    fs::write(stage.config(), &elsewhere).unwrap();
+    let said = stage.refuses("network = \"regtest\"", "network = \"signet\"");
+    assert!(said.contains("signer.socket"), "{said}");
+    // Somebody else listens where the monitor should.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let line = whole.lines().find(|line| line.starts_with("monitor_listen")).unwrap();
+    let taken = taken.local_addr().unwrap();
+    let said = stage.refuses(line, &format!("monitor_listen = \"{taken}\""));
+    assert!(said.contains(&taken.to_string()), "{said}");
+    assert!(!other.join("journal.sqlite").exists(), "nothing was begun");
+    fs::write(stage.config(), &whole).unwrap();
+    stage.start_server().unwrap();
+    stage.finish();
+}
+
+#[test]
+fn a_house_whose_signer_is_away_says_so_without_being_asked_to_pay() {
+    let mut stage = Stage::new();
+    stage.wait_until_ready().unwrap();
+    stage.kill_signer();
+    stage.not_ready("head-not-witnessed");
+    let overview = stage.operator().get("/ops/v1/overview").unwrap();
+    assert_eq!(overview["signer"]["reachable"], false, "{overview:#}");
+    assert_eq!(overview["signer"]["evaluation_grade"], serde_json::Value::Null, "{overview:#}");
+    stage.start_signer().unwrap();
+    stage.wait_until_ready().unwrap();
+    stage.signer_admin(&["halt", "--reason", "a drill"]);
+    stage.not_ready("signer-halted: a drill");
+    stage.signer_admin(&["resume"]);
+    stage.wait_until_ready().unwrap();
+    stage.finish();
+}

@@ -86,6 +86,33 @@ fn a_fee_rate_above_the_maximum_builds_nothing() {
 }
 
 #[test]
+fn what_the_signer_refuses_travels_in_half_the_company_of_before() {
+    let mut house = House::new();
+    let alice = house.a_customer("alice");
+    house.fund(&alice, btc(20));
+    let ids: Vec<_> = (0..4)
+        .map(|_| {
+            house.wait(1);
+            house.withdraw(&alice, cents(10))
+        })
+        .collect();
+    house.pass(600);
+    let batched = |house: &House| {
+        let states = states(house, &ids);
+        states.into_iter().filter(|state| *state == "batched").count()
+    };
+    assert!(!house.state.has_refused());
+    // The second half waits its turn, and is halved after it.
+    for company in [4, 2, 2, 1, 1, 1, 1] {
+        let batch = house.assemble();
+        assert_eq!(batched(&house), company);
+        house.refuse(batch);
+        assert!(house.state.has_refused());
+        house.wait(3600);
+    }
+}
+
+#[test]
 fn one_batch_at_a_time_waits_for_the_signer() {
     let mut house = House::new();
     let alice = house.a_customer("alice");

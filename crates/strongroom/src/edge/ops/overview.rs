@@ -42,13 +42,14 @@ pub(in crate::edge) struct Overview {
 /// The signer, as it describes itself now.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(in crate::edge) struct SignerView {
+    /// Whether it answers. While it does not, nothing is known of the rest.
     reachable: bool,
     halted: Option<String>,
     /// Whether it runs without a witness of its own.
-    evaluation_grade: bool,
+    evaluation_grade: Option<bool>,
     buckets: Vec<BucketView>,
-    signed_total_sat: u64,
-    signed_transactions: u64,
+    signed_total_sat: Option<u64>,
+    signed_transactions: Option<u64>,
 }
 
 /// One of the signer's buckets.
@@ -57,7 +58,7 @@ pub(in crate::edge) struct BucketView {
     name: String,
     capacity_sat: u64,
     left_sat: u64,
-    refill_per_hour_sat: u64,
+    refill_sat_per_hour: u64,
 }
 
 /// The house at one moment: books, coins, stops and the signer's limits.
@@ -78,15 +79,15 @@ pub(super) async fn overview(
             name: bucket.name,
             capacity_sat: bucket.capacity.to_sat(),
             left_sat: bucket.left.to_sat(),
-            refill_per_hour_sat: bucket.refill_per_hour.to_sat(),
+            refill_sat_per_hour: bucket.refill_per_hour.to_sat(),
         });
         overview.signer = SignerView {
             reachable: true,
             halted: description.halted,
-            evaluation_grade: description.evaluation_grade,
+            evaluation_grade: Some(description.evaluation_grade),
             buckets: buckets.collect(),
-            signed_total_sat: description.signed_total.to_sat(),
-            signed_transactions: description.signed_transactions,
+            signed_total_sat: Some(description.signed_total.to_sat()),
+            signed_transactions: Some(description.signed_transactions),
         };
     }
     Ok(Json(overview))

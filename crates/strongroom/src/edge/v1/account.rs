@@ -127,6 +127,8 @@ pub(in crate::edge) async fn assign_address(
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::edge) struct AddressList {
     data: Vec<AddressView>,
+    /// Where the next page begins, if this one is full.
+    next_cursor: Option<String>,
     /// The journal's last entry that this shows.
     journal_seq: u64,
 }
@@ -134,6 +136,7 @@ pub(in crate::edge) struct AddressList {
 /// The caller's deposit addresses, oldest first.
 #[utoipa::path(get, path = "/v1/deposit-addresses",
     params(("min_seq" = Option<u64>, Query, description = "wait until this journal entry shows"),
+           ("limit" = Option<usize>, Query, description = "rows of a page, 1 to 100"),
            ("cursor" = Option<u32>, Query, description = "the first index to show")),
     responses((status = 200, body = AddressList), (status = "4XX", body = Problem)))]
 pub(in crate::edge) async fn addresses(
@@ -146,11 +149,15 @@ pub(in crate::edge) async fn addresses(
     query.wait(&edge).await?;
     let from = query.cursor.as_deref().unwrap_or("0").parse();
     let from = from.map_err(|_| Problem::unreadable("query: `cursor` is an index"))?;
-    let (rows, applied) = edge.list(move |lists| lists.addresses(account, from)).await?;
+    let limit = query.limit();
+    let (rows, applied) = edge.list(move |lists| lists.addresses(account, from, limit)).await?;
+    let full = rows.len() >= limit;
+    let next = rows.last().filter(|_| full).and_then(|(index, _)| index.checked_add(1));
     let data = rows.into_iter().map(|(index, script)| AddressView {
         address: address(edge.network, &script),
         index,
         journal_seq: applied,
     });
-    Ok(Json(AddressList { data: data.collect(), journal_seq: applied }))
+    let next_cursor = next.map(|next| next.to_string());
+    Ok(Json(AddressList { data: data.collect(), next_cursor, journal_seq: applied }))
 }

@@ -42,7 +42,9 @@ pub(in crate::edge) struct WithdrawalView {
     /// `cooling-down`, `in-review`, `queued`, `batched`, `signed`, `broadcast`, `confirmed`,
     /// `settled`, `refused`, `rejected`, `cancelled` or `failed`.
     status: String,
-    /// `customer-signed` or `server-vouched`.
+    /// What the customer handed in: `customer-signed` with a signature over the intent, else
+    /// `server-vouched`. The signer counts a signature only of a key that its own list has held for
+    /// the cool-down; until then it counts the payout as `server-vouched` too.
     evidence_class: String,
     requested_at: String,
     /// The last moment at which it may be signed.
