@@ -154,6 +154,23 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Every id, in the order of the variants.
+    pub const IDS: [&'static str; 13] = [
+        "node-unreachable",
+        "node-silent",
+        "node-busy",
+        "node-credentials",
+        "node-unauthorized",
+        "node-answer-too-large",
+        "node-not-understood",
+        "node-said-no",
+        "wrong-network",
+        "block-refused",
+        "node-contradiction",
+        "node-behind",
+        "regtest-node",
+    ];
+
     /// The stable name, kebab-case.
     #[must_use]
     pub const fn id(&self) -> &'static str {

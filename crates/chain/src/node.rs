@@ -30,12 +30,6 @@ impl Node {
         Self { rpc: Rpc::new(endpoint) }
     }
 
-    /// The same node over another connection.
-    #[must_use]
-    pub fn another_connection(&self) -> Self {
-        Self::new(self.rpc.endpoint().clone())
-    }
-
     /// Any call, for what has no typed one.
     ///
     /// # Errors

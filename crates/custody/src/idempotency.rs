@@ -8,7 +8,6 @@ use primitives::{Seconds, Timestamp};
 use crate::Refusal;
 
 /// How long a key stays in memory; later the edge consults the table of older ones.
-/// Source: DESIGN section 3.
 pub const IN_MEMORY: Seconds = Seconds(35 * 86_400);
 
 /// A request's idempotency key and what it asked.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ledger::{Code, LedgerAccountId};
 use primitives::{AccountId, Outpoint, Sats};
 
-use crate::{Custody, DepositState, WithdrawalState, books, coins::Coin, payout::BatchState};
+use crate::{Custody, DepositState, WithdrawalState, books, payout::BatchState};
 
 /// A broken invariant: its name, and what was found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -307,10 +307,5 @@ impl Custody {
             Some((id, _)) => broken(NAME, format!("{id} is settled and was never pinned")),
             None => Ok(()),
         }
-    }
-
-    /// Coins by the account in which they are posted, for people.
-    pub fn coins_by_book(&self) -> impl Iterator<Item = (Code, &Outpoint, &Coin)> {
-        self.coins.iter().map(|(outpoint, coin)| (self.book_of(outpoint, coin), outpoint, coin))
     }
 }

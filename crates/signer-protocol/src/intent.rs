@@ -24,7 +24,7 @@ pub const TAG: &[u8] = b"strongroom/payout-intent/v1";
 /// The longest script that can be paid, in bytes: a witness program of 40 bytes.
 /// Source: BIP-141, "Witness program".
 pub const SCRIPT_BYTES_MAX: usize = 42;
-/// The longest time between now and `not_after`: 72 hours. Source: DESIGN, the payout intent.
+/// The longest time between now and `not_after`: 72 hours, as `docs/payout-intent.md` publishes it.
 pub const VALIDITY_MAX: Seconds = Seconds(72 * 3600);
 
 /// What one customer wants paid: to whom, how much, at what fee, until when.

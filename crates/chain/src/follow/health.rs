@@ -123,6 +123,10 @@ pub enum NotReady {
 }
 
 impl NotReady {
+    /// Every id, in the order of the variants.
+    pub const IDS: [&'static str; 5] =
+        ["node-unreachable", "wrong-network", "syncing", "stale-tip", "less-work"];
+
     /// The stable name, kebab-case.
     #[must_use]
     pub const fn id(&self) -> &'static str {
@@ -162,12 +166,6 @@ impl ChainHealth {
     #[must_use]
     pub const fn reachable(&self) -> bool {
         matches!(self.node, NodeState::Syncing { .. } | NodeState::Synced { .. })
-    }
-
-    /// Whether the node has every block it knows of.
-    #[must_use]
-    pub const fn synced(&self) -> bool {
-        matches!(self.node, NodeState::Synced { .. })
     }
 
     /// Every reason to release nothing at `now`; empty means ready. `stale_after` is how old the

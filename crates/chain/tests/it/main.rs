@@ -22,6 +22,7 @@ mod broadcast;
 mod follow;
 mod lying_node;
 mod mempool_and_fees;
+mod pages;
 mod paths;
 mod regtest;
 mod rpc;

@@ -8,4 +8,5 @@
 
 mod history;
 mod model;
+mod pages;
 mod properties;
