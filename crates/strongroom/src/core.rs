@@ -14,13 +14,14 @@
 mod journal_thread;
 mod open;
 mod replay;
+mod snapshot;
 mod turn;
 pub mod witness;
 
 use std::{
     sync::{
         Arc,
-        mpsc::{SyncSender, TrySendError},
+        mpsc::{Sender, SyncSender, TrySendError, channel},
     },
     thread::JoinHandle,
 };
@@ -28,8 +29,11 @@ use std::{
 use custody::{Command, Custody, Refusal};
 use tokio::sync::oneshot;
 
-pub(crate) use open::newest_snapshot;
+use crate::replica::Heard;
+
+pub(crate) use open::Saved;
 pub use open::{OpenFault, Opened, Options, open};
+pub(crate) use snapshot::Named;
 
 /// Commands and reads that may wait; more are refused with `busy`.
 pub const QUEUE_MAX: usize = 65_536;
@@ -134,6 +138,7 @@ pub struct Running {
     core: Core,
     threads: Vec<JoinHandle<()>>,
     witness: Arc<witness::Witness>,
+    replica: Option<Sender<Heard>>,
 }
 
 impl Running {
@@ -149,9 +154,21 @@ impl Running {
         Arc::clone(&self.witness)
     }
 
+    /// Has the state saved, and waits until the journal names it. For the end: the next start
+    /// uses it if the signer is told of that entry.
+    pub fn save(&self) {
+        let (saving, saved) = channel();
+        if let Some(replica) = &self.replica
+            && replica.send(Heard::Save(saving)).is_ok()
+        {
+            let _over = saved.recv(); // nothing is sent: the other end goes
+        }
+    }
+
     /// Answers what waits, makes it durable and ends the threads.
     pub fn stop(self) {
         let _stopped = self.core.sender.send(Message::Stop);
+        drop(self.replica);
         for thread in self.threads {
             let _ended = thread.join();
         }

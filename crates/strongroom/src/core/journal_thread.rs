@@ -10,6 +10,7 @@ use primitives::Timestamp;
 use store::{Entry, Journal, Record};
 
 use super::{turn::Turn, witness::Witness};
+use crate::replica::Heard;
 
 /// Runs until the core thread is gone. Any error of the journal aborts the process: nobody knows
 /// what is durable, and the next start finds out by reading.
@@ -17,7 +18,7 @@ pub(crate) fn run(
     mut journal: Box<dyn Journal>,
     turns: &Receiver<Turn>,
     witness: &Arc<Witness>,
-    replica: Option<&Sender<Vec<Entry>>>,
+    replica: Option<&Sender<Heard>>,
 ) {
     while let Ok(turn) = turns.recv() {
         let Turn { events, reveals } = turn;
@@ -26,7 +27,7 @@ pub(crate) fn run(
             let durable = append(journal.as_mut(), first_seq, &events, witness);
             match (durable, replica) {
                 (Ok(entries), Some(replica)) => {
-                    let _gone = replica.send(entries);
+                    let _gone = replica.send(Heard::Entries(entries));
                 }
                 (Ok(_), None) => {}
                 (Err(reason), _) => {
