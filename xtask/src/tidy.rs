@@ -121,7 +121,8 @@ fn the_table_of_floors_is_the_one_that_is_checked() {
     let mut written = BTreeMap::new();
     for row in table.lines().filter(|line| line.starts_with("| ")) {
         let cells: Vec<_> = row.split('|').map(str::trim).collect();
-        let Some(floor) = cells[1].split(' ').next().and_then(|word| word.parse::<u8>().ok()) else {
+        let Some(floor) = cells[1].split(' ').next().and_then(|word| word.parse::<u8>().ok())
+        else {
             continue;
         };
         for name in cells[2].split('·') {

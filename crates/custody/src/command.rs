@@ -8,8 +8,8 @@ use primitives::{AccountId, BatchId, BlockRef, KeyId, Timestamp, Txid, Withdrawa
 use signer_protocol::RefusalTag;
 
 use crate::{
-    Params, Settlement, WithdrawalRequest, idempotency::Idempotency, incident::Stop,
-    payout::Assembly, withdrawal::OperatorId,
+    Params, Settlement, WithdrawalRequest, event::SnapshotTaken, idempotency::Idempotency,
+    incident::Stop, payout::Assembly, withdrawal::OperatorId,
 };
 
 macro_rules! commands {
@@ -169,4 +169,9 @@ commands! {
         /// Who says so.
         by: OperatorId,
     } = "resume-releases",
+    /// The state was saved, so that a later start may begin with it.
+    RecordSnapshot {
+        /// Which state, and its digest.
+        taken: SnapshotTaken,
+    } = "record-snapshot",
 }

@@ -103,6 +103,11 @@ macro_rules! events {
 
         $(impl From<$name> for Event {
             fn from(body: $name) -> Self { Self::$name(body) }
+        }
+
+        impl $name {
+            /// The number and version under which the journal stores it.
+            pub const KIND: (u16, u16) = ($kind, $version);
         })*
     };
 }
@@ -179,6 +184,8 @@ events! {
     /// A withdrawal can never be paid, since its pin was finally spent elsewhere; its hold is
     /// voided.
     31 v 1 WithdrawalFailed,
+    /// The state was saved: a start may begin with exactly these bytes, and with no others.
+    32 v 1 SnapshotTaken,
 }
 
 body! {
@@ -474,6 +481,17 @@ body! {
     WithdrawalFailed {
         /// The withdrawal.
         withdrawal: WithdrawalId,
+    }
+}
+body! {
+    /// See [`Event::SnapshotTaken`].
+    SnapshotTaken {
+        /// The last entry whose event is in the state.
+        seq: u64,
+        /// The version of the state's encoding.
+        state_version: u32,
+        /// SHA-256 of the state's bytes, as [`Custody::digest`](crate::Custody::digest) has it.
+        digest: [u8; 32],
     }
 }
 body! {

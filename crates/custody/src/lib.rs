@@ -31,6 +31,7 @@ pub mod payout;
 pub mod planted;
 mod refusal;
 mod settlement;
+mod snapshot;
 mod state;
 pub mod withdrawal;
 

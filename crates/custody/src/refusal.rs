@@ -312,6 +312,19 @@ pub enum Refusal {
         /// What is wrong.
         reason: String,
     },
+    /// No such state can have been saved.
+    #[error(
+        "the state after entry {seq} cannot have been saved in version {version}: the journal has {size} entries, and this release writes version {}",
+        crate::STATE_VERSION
+    )]
+    SnapshotImpossible {
+        /// The last entry in the state.
+        seq: u64,
+        /// The version of its encoding.
+        version: u32,
+        /// Entries in the journal.
+        size: u64,
+    },
 }
 
 macro_rules! ids {
@@ -382,6 +395,7 @@ ids! {
     SettlementSize { .. } => "settlement-size" 422,
     SettlementReused {} => "settlement-reused" 422,
     SettlementTransfer { .. } => "settlement-transfer" 422,
+    SnapshotImpossible { .. } => "snapshot-impossible" 409,
 }
 
 /// An event that cannot follow: the books are damaged. The process stops and recovers from the

@@ -135,6 +135,7 @@ impl Custody {
             Command::Reconcile => Ok(self.reconcile()),
             Command::StopReleases { stop } => Ok(self.stop_releases(*stop)),
             Command::ResumeReleases { stop, by } => self.resume_releases(*stop, *by),
+            Command::RecordSnapshot { taken } => self.record_snapshot(taken),
         }
     }
 
@@ -178,6 +179,7 @@ impl Custody {
             Event::ReleasesResumed(event) => self.apply_releases_resumed(event),
             Event::IncidentOpened(event) => self.apply_incident_opened(event),
             Event::WithdrawalFailed(event) => self.apply_withdrawal_failed(event),
+            Event::SnapshotTaken(event) => self.apply_snapshot_taken(event),
             Event::RefusalRecorded(_) => {
                 self.refusals = self.refusals.saturating_add(1);
                 Ok(())

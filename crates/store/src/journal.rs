@@ -12,7 +12,7 @@ pub use disk::SimDisk;
 pub use memory::{CrashPoint, MemoryJournal};
 pub use position::{Identity, Position};
 pub use prove::prove_head;
-pub use sqlite::{Opening, SqliteJournal};
+pub use sqlite::{Followed, Opening, SqliteJournal, Unread};
 
 use std::ops::ControlFlow;
 

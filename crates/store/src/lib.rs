@@ -26,10 +26,10 @@ mod views;
 pub use entry::{BODY_BYTES_MAX, Entry, Problem, Record};
 pub use fault::Fault;
 pub use journal::{
-    APPEND_BYTES_MAX, Appended, CrashPoint, Durability, Identity, Journal, MemoryJournal, Opening,
-    Position, SimDisk, SqliteJournal, prove_head,
+    APPEND_BYTES_MAX, Appended, CrashPoint, Durability, Followed, Identity, Journal, MemoryJournal,
+    Opening, Position, SimDisk, SqliteJournal, Unread, prove_head,
 };
 pub use read_model::{AddressPage, Learner, PAGE_MAX, Page, PageMark, ReadModel};
-pub use snapshot::{Loaded, SkipReason, Skipped, Snapshot, SnapshotStore, Written};
-pub use verify::{Audit, Report, Verdict, verify};
+pub use snapshot::{SkipReason, Skipped, Snapshot, SnapshotStore, Written};
+pub use verify::{Audit, Report, Verdict, verify, verify_and};
 pub use views::{CaughtUp, Projection, ProjectionError, Readers, Rebuilt, Views};

@@ -1,10 +1,12 @@
 //! The core's state beside the journal, so that a start need not replay everything. A snapshot
-//! decides nothing: it can be deleted at any time, and one that is damaged is passed over.
+//! can be deleted at any time, and one that is damaged is passed over. Its hashes find damage and
+//! prove nothing: whoever can write the file can compute them. What it says is to be believed
+//! only where the journal names its digest.
 
 mod file;
 mod load;
 
-pub use load::{Loaded, SkipReason, Skipped, Snapshot};
+pub use load::{SkipReason, Skipped, Snapshot};
 
 use std::{
     fs,
@@ -12,11 +14,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use borsh::BorshSerialize;
+
 use crate::{Fault, Identity, Position, database};
 use file::{Hashing, Header, Trailer};
 
-/// Snapshots that stay: the newest, and one more in case it is damaged.
-const KEPT: usize = 2;
 const SUFFIX: &str = ".snapshot";
 
 /// A folder of snapshots of one core. It has one writer.
@@ -33,8 +35,8 @@ pub struct Written {
     pub path: PathBuf,
     /// Bytes of the state.
     pub state_bytes: u64,
-    /// SHA-256 of the state, to be compared with that of a second replayer at the same position
-    /// and of the same state version.
+    /// SHA-256 of the state, to be named in the journal and compared with that of every replayer
+    /// at the same position and of the same state version.
     pub state_digest: [u8; 32],
 }
 
@@ -51,7 +53,7 @@ impl SnapshotStore {
 
     /// Saves what `state` writes as the state after the journal's entries up to `position`. It is
     /// written under another name, flushed and renamed, so that a crash leaves a whole snapshot or
-    /// none; then all but the newest two are removed.
+    /// none. What was there stays: see [`SnapshotStore::retain`].
     ///
     /// # Errors
     ///
@@ -69,34 +71,31 @@ impl SnapshotStore {
         let path = self.folder.join(file_name(position.size(), state_version));
         fs::rename(&draft, &path).map_err(database::io("renaming", &draft))?;
         database::sync_folder(&path)?;
-        self.prune(&path)?;
         let (state_bytes, state_digest) = (trailer.state_bytes, trailer.state_digest);
         Ok(Written { path, state_bytes, state_digest })
     }
 
-    /// The newest snapshot of this journal with this state version that is whole, and what was
-    /// passed over on the way to it.
+    /// The snapshots of this journal with this state version, the newest first, and among them
+    /// what is passed over already: of each no more was read than what stands before and behind
+    /// the state.
     ///
     /// # Errors
     ///
     /// [`Fault::Io`] when the folder cannot be read.
-    pub fn load_newest(&self, state_version: u32) -> Result<Loaded, Fault> {
-        let mut skipped = Vec::new();
-        for path in self.newest_first()? {
-            match load::load(&path, &self.identity, state_version) {
-                Ok(snapshot) => return Ok(Loaded { snapshot: Some(snapshot), skipped }),
-                Err(reason) => skipped.push(Skipped { path, reason }),
-            }
-        }
-        Ok(Loaded { snapshot: None, skipped })
+    pub fn list(&self, state_version: u32) -> Result<Vec<Result<Snapshot, Skipped>>, Fault> {
+        let look = |path| load::look(path, &self.identity, state_version);
+        Ok(self.newest_first()?.into_iter().map(look).collect())
     }
 
-    /// Keeps what was just written, whatever its size: after a loss that people have accepted, the
-    /// journal goes on from an earlier place.
-    fn prune(&self, written: &Path) -> Result<(), Fault> {
-        let others = self.newest_first()?.into_iter().filter(|path| path != written);
-        for path in others.skip(KEPT.saturating_sub(1)) {
-            fs::remove_file(&path).map_err(database::io("removing", &path))?;
+    /// Removes every snapshot but `kept`. Which to keep its caller knows: one that the journal
+    /// does not name yet is worth less than an older one that it names.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Io`].
+    pub fn retain(&self, kept: &[PathBuf]) -> Result<(), Fault> {
+        for path in self.newest_first()?.iter().filter(|path| !kept.contains(path)) {
+            fs::remove_file(path).map_err(database::io("removing", path))?;
         }
         Ok(())
     }
@@ -133,7 +132,7 @@ fn write_draft(
     let mut hashing = Hashing::new(&mut writer);
     state(&mut hashing)?;
     let trailer = hashing.finish(&header);
-    writer.write_all(&trailer.to_bytes())?;
+    trailer.serialize(&mut writer)?;
     writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
     Ok(trailer)
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use signer_protocol::merkle::TreeHead;
 
 use crate::{
-    Fault, Identity, database,
+    Entry, Fault, Identity, database,
     journal::sqlite::{
         Lock,
         wal::{self, Wal},
@@ -43,23 +43,39 @@ pub struct Audit {
 /// such file, or no copy could be made of it. Whatever is wrong with the journal itself is a
 /// [`Verdict`].
 pub fn verify(audit: &Audit) -> Result<Report, Fault> {
+    verify_and(audit, &mut |_entry| {})
+}
+
+/// As [`verify`], and hands each entry that continues the one before to `visit` on the way. Only
+/// a [`Verdict::Whole`] says that these are the entries which were written.
+///
+/// # Errors
+///
+/// As [`verify`].
+pub fn verify_and(audit: &Audit, visit: &mut dyn FnMut(Entry)) -> Result<Report, Fault> {
     database::check_version()?;
     let _nobody_writes = Lock::to_read(&audit.path)?;
     let log = database::beside(&audit.path, "-wal");
     let wal = wal::scan(&log).map_err(database::io("reading", &log))?;
     let place = Place::prepare(&audit.path, &audit.scratch, wal)?;
     let mut report = Report::new(wal);
-    let verdict = judge(audit, &place, wal, &mut report);
+    let verdict = judge(audit, &place, wal, &mut report, visit);
     report.verdict = verdict.unwrap_or_else(|fault| Verdict::Unreadable { what: chain_of(&fault) });
     Ok(report)
 }
 
 /// Findings, the most telling first; a [`Fault`] is an unreadable file.
-fn judge(audit: &Audit, place: &Place, wal: Wal, report: &mut Report) -> Result<Verdict, Fault> {
+fn judge(
+    audit: &Audit,
+    place: &Place,
+    wal: Wal,
+    report: &mut Report,
+    visit: &mut dyn FnMut(Entry),
+) -> Result<Verdict, Fault> {
     let connection = place.connect()?;
     let identity = identity(audit, &connection)?;
     report.identity = Some(identity);
-    let walked = walk::walk(&connection, &audit.path, &identity, &audit.witnessed)?;
+    let walked = walk::walk(&connection, audit, &identity, visit)?;
     report.size = walked.position.size();
     report.head = Some(walked.position.frontier().head(identity.shard));
     report.witnessed_to = walked.witnessed_to;

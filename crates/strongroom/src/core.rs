@@ -15,13 +15,14 @@ mod journal_thread;
 mod keys;
 mod open;
 mod replay;
+mod snapshot;
 mod turn;
 pub mod witness;
 
 use std::{
     sync::{
         Arc,
-        mpsc::{SyncSender, TrySendError},
+        mpsc::{Sender, SyncSender, TrySendError, channel},
     },
     thread::JoinHandle,
 };
@@ -29,9 +30,12 @@ use std::{
 use custody::{Command, Custody, Refusal};
 use tokio::sync::oneshot;
 
+use crate::replica::Heard;
+
 pub use keys::Keys;
-pub(crate) use open::newest_snapshot;
+pub(crate) use open::Saved;
 pub use open::{OpenFault, Opened, Options, open};
+pub(crate) use snapshot::Named;
 
 /// Commands and reads that may wait; more are refused with `busy`.
 pub const QUEUE_MAX: usize = 65_536;
@@ -137,6 +141,7 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     witness: Arc<witness::Witness>,
     keys: Arc<Keys>,
+    replica: Option<Sender<Heard>>,
 }
 
 impl Running {
@@ -158,9 +163,21 @@ impl Running {
         Arc::clone(&self.keys)
     }
 
+    /// Has the state saved, and waits until the journal names it. For the end: the next start
+    /// uses it if the signer is told of that entry.
+    pub fn save(&self) {
+        let (saving, saved) = channel();
+        if let Some(replica) = &self.replica
+            && replica.send(Heard::Save(saving)).is_ok()
+        {
+            let _over = saved.recv(); // nothing is sent: the other end goes
+        }
+    }
+
     /// Answers what waits, makes it durable and ends the threads.
     pub fn stop(self) {
         let _stopped = self.core.sender.send(Message::Stop);
+        drop(self.replica);
         for thread in self.threads {
             let _ended = thread.join();
         }

@@ -1,6 +1,10 @@
 //! The second replayer: hears every entry once it is durable, keeps the views, and takes snapshots
-//! without stalling the core. It decides nothing. If it fails, lists are not served and the core
-//! goes on; the next start builds the views anew.
+//! without stalling the core. If it fails, lists are not served and the core goes on; the next
+//! start builds the views anew.
+//!
+//! A snapshot that it has written it has the journal name: until the signer has witnessed that
+//! entry no start uses the file. The core takes the digest as it is, since computing it would hold
+//! up every decision: a replica that went astray is found by `journal verify --replay`.
 
 use std::{
     ops::ControlFlow,
@@ -8,26 +12,35 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::Receiver,
+        mpsc::{Receiver, Sender},
     },
     time::Duration,
 };
 
-use custody::{Custody, Event, STATE_VERSION};
+use custody::{Command, Custody, Event, STATE_VERSION, event::SnapshotTaken};
 use store::{
     Entry, Fault, Identity, Journal, Learner, Position, ReadModel, SnapshotStore, SqliteJournal,
     Views,
 };
 use tokio::sync::Notify;
 
-use crate::core::{Core, NoAnswer, Options, newest_snapshot};
+use crate::core::{Core, Named, NoAnswer, Options, Saved};
 
-/// Entries between two snapshots.
+/// Entries between two snapshots. Those that name one do not count: a snapshot must not lead to
+/// the next.
 const SNAPSHOT_EVERY: u64 = 1_000_000;
 /// How long a look at everything waits for the second state.
 const LOOK_WAIT: Duration = Duration::from_secs(5);
 /// Entries in one transaction of the views.
 const BATCH_MAX: usize = 10_000;
+
+/// What the replica is told.
+pub(crate) enum Heard {
+    /// Entries that are durable.
+    Entries(Vec<Entry>),
+    /// The state is to be saved now; what is sent along is dropped when that is over.
+    Save(Sender<()>),
+}
 
 /// What readers of lists share.
 pub struct Replica {
@@ -95,18 +108,22 @@ pub(crate) struct Writer {
     learner: Learner,
     position: Position,
     snapshots: SnapshotStore,
-    last_snapshot: u64,
+    /// Entries worth saving since the newest snapshot.
+    unsaved: u64,
+    /// A snapshot that the journal does not name yet.
+    unnamed: Option<Named>,
+    /// The newest that it names.
+    named: Option<Named>,
     shared: Arc<Replica>,
 }
 
 impl Writer {
     /// Opens the views and brings them to the end of `journal`, where the core stands with `live`.
-    /// The newest snapshot holds `last_snapshot` entries.
     pub(crate) fn open(
         options: &Options,
         journal: &SqliteJournal,
         live: &Custody,
-        last_snapshot: u64,
+        saved: &Saved,
     ) -> Result<Self, Fault> {
         let path = options.dir.join("views.sqlite");
         let learner = Learner::new(Custody::default());
@@ -123,10 +140,9 @@ impl Writer {
             live.clone()
         } else {
             // The last views were not durable: they go on from where they are.
-            let usable = last_snapshot > 0 && last_snapshot <= applied;
-            let snapshot = if usable { newest_snapshot(options, &identity)? } else { None };
-            let snapshot = snapshot.filter(|(state, _)| state.seq() <= applied);
-            replay_to(journal, snapshot.map(|(state, _)| state), applied)?
+            let usable = saved.named.as_ref().filter(|named| named.seq <= applied);
+            let state = usable.map(|named| named.read_again(&snapshots)).transpose()?;
+            replay_to(journal, state.flatten(), applied)?
         };
         *learner.state() = state;
         views.catch_up(journal)?;
@@ -138,59 +154,108 @@ impl Writer {
             moved: Notify::new(),
         });
         let position = journal.position().clone();
-        Ok(Self { views, learner, position, snapshots, last_snapshot, shared })
+        let (unsaved, named) = (saved.unsaved, saved.named.clone());
+        Ok(Self { views, learner, position, snapshots, unsaved, unnamed: None, named, shared })
     }
 
     pub(crate) fn shared(&self) -> Arc<Replica> {
         Arc::clone(&self.shared)
     }
 
-    /// Runs until the journal thread is gone, and then takes a last snapshot.
-    pub(crate) fn run(mut self, entries: &Receiver<Vec<Entry>>) {
-        while let Ok(first) = entries.recv() {
-            let mut batch = first;
-            while batch.len() < BATCH_MAX {
-                let Ok(more) = entries.try_recv() else { break };
-                batch.extend(more);
+    /// Runs until nobody is left who tells it anything.
+    pub(crate) fn run(mut self, heard: &Receiver<Heard>, core: &Core) {
+        let mut put_off = None;
+        while let Some(message) = put_off.take().or_else(|| heard.recv().ok()) {
+            let mut batch = match message {
+                Heard::Entries(entries) => entries,
+                Heard::Save(over) => {
+                    self.save(core);
+                    drop(over);
+                    continue;
+                }
+            };
+            while batch.len() < BATCH_MAX && put_off.is_none() {
+                match heard.try_recv() {
+                    Ok(Heard::Entries(more)) => batch.extend(more),
+                    Ok(save) => put_off = Some(save),
+                    Err(_) => break,
+                }
             }
-            if let Err(fault) = self.apply(&batch) {
+            if let Err(fault) = self.apply(&batch, core) {
                 tracing::error!(%fault, "the views failed; lists are not served until a restart");
                 self.shared.failed.store(true, Ordering::Release);
                 self.shared.moved.notify_waiters();
                 return;
             }
         }
-        self.snapshot();
     }
 
-    fn apply(&mut self, batch: &[Entry]) -> Result<(), Fault> {
+    fn apply(&mut self, batch: &[Entry], core: &Core) -> Result<(), Fault> {
         self.views.apply_batch(batch)?;
         for entry in batch {
             self.position.push(entry.leaf)?;
+            let worth = u64::from(entry.record.kind != SnapshotTaken::KIND.0);
+            self.unsaved = self.unsaved.saturating_add(worth);
         }
         self.shared.applied.store(self.views.applied(), Ordering::Release);
         self.shared.moved.notify_waiters();
-        if self.position.size().saturating_sub(self.last_snapshot) >= SNAPSHOT_EVERY {
-            self.snapshot();
+        if self.unsaved >= SNAPSHOT_EVERY {
+            self.save(core);
+        } else {
+            self.name(core);
         }
         Ok(())
     }
 
-    /// A snapshot that cannot be written costs only time at the next start.
-    fn snapshot(&mut self) {
-        if self.position.size() == self.last_snapshot {
-            return;
+    /// Saves the state if anything has happened since it was saved last, and has the journal name
+    /// what it does not name yet.
+    fn save(&mut self, core: &Core) {
+        if self.unsaved > 0 {
+            self.write();
         }
+        self.name(core);
+    }
+
+    /// A snapshot that cannot be written costs only time at the next start.
+    fn write(&mut self) {
         let state = self.learner.state();
         let written = self
             .snapshots
             .write(STATE_VERSION, &self.position, |mut file| state.write_to(&mut file));
+        drop(state);
+        self.unsaved = 0;
         match written {
             Ok(written) => {
-                self.last_snapshot = self.position.size();
-                tracing::info!(seq = self.last_snapshot, bytes = written.state_bytes, "snapshot");
+                let (seq, digest) = (self.position.size(), written.state_digest);
+                tracing::info!(seq, bytes = written.state_bytes, "snapshot");
+                self.unnamed = Some(Named { path: written.path, seq, digest });
             }
             Err(fault) => tracing::warn!(%fault, "no snapshot could be taken"),
+        }
+    }
+
+    /// Has the journal name the newest snapshot. The core never waits for this thread, so that
+    /// this thread may wait for the core. A core that is busy is asked again.
+    fn name(&mut self, core: &Core) {
+        let Some(named) = self.unnamed.take() else { return };
+        let (seq, digest) = (named.seq, named.digest);
+        let taken = SnapshotTaken { seq, state_version: STATE_VERSION, digest };
+        let command = Command::RecordSnapshot { taken };
+        match core.execute(command, |_, outcome| outcome).wait() {
+            Ok(Ok(())) => self.keep(named),
+            Ok(Err(refusal)) => tracing::warn!(%refusal, seq, "a snapshot was not named"),
+            Err(NoAnswer::Busy) => self.unnamed = Some(named),
+            Err(NoAnswer::Stopped) => tracing::warn!(seq, "a snapshot was not named in time"),
+        }
+    }
+
+    /// Removes all but the newest two that the journal names: the newer one may be damaged, or
+    /// the signer may not have witnessed its name when the next start asks.
+    fn keep(&mut self, named: Named) {
+        let before = self.named.replace(named.clone()).map(|before| before.path);
+        let kept: Vec<_> = std::iter::once(named.path).chain(before).collect();
+        if let Err(fault) = self.snapshots.retain(&kept) {
+            tracing::warn!(%fault, "old snapshots could not be removed");
         }
     }
 }

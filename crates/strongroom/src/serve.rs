@@ -109,6 +109,11 @@ const NOWHERE: BlockRef = BlockRef { height: BlockHeight(0), hash: BlockHash([0;
 const SHARD: u16 = 0;
 
 fn close(running: Running, shared: Shared) {
+    running.save();
+    // The next start uses the snapshot only if the signer has witnessed the entry that names it.
+    if let Err(fault) = shared.witness.tell(&shared.signer) {
+        tracing::warn!(%fault, "the signer was not told of the last entries; the next start replays more");
+    }
     drop(shared);
     running.stop();
     tracing::info!("closed");

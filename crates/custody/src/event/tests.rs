@@ -136,6 +136,7 @@ fn one_of_each() -> Vec<Event> {
             rule: "not-configured".to_owned(),
         }
         .into(),
+        SnapshotTaken { seq: 41, state_version: 3, digest: [0x5d; 32] }.into(),
     ]);
     events.extend(Stop::ALL.map(|stop| ReleasesStopped { stop }.into()));
     events.push(ReleasesResumed { stop: Stop::Drift, by }.into());
@@ -249,11 +250,11 @@ fn the_golden_journal_is_read_as_it_was_written() {
 fn an_unknown_kind_or_version_is_named() {
     let error = |kind, version| Event::decode(kind, version, &[]).unwrap_err().to_string() + "\n";
     expect![[r#"
-        event kind 32 version 1 is not known; run the release that wrote the journal, or a newer one
+        event kind 33 version 1 is not known; run the release that wrote the journal, or a newer one
         event kind 1 version 2 is not known; run the release that wrote the journal, or a newer one
         the body of event BatchSettled is damaged
     "#]]
-    .assert_eq(&[error(32, 1), error(1, 2), error(24, 1)].concat());
+    .assert_eq(&[error(33, 1), error(1, 2), error(24, 1)].concat());
 }
 
 #[test]
@@ -307,6 +308,7 @@ fn what_has_happened_cannot_happen_again_at_once() {
         29 IncidentOpened: may follow itself
         30 RefusalRecorded: may follow itself
         31 WithdrawalFailed: … is failed, it cannot fail
+        32 SnapshotTaken: may follow itself
     "#]]
     .assert_eq(&rows.collect::<String>());
 }

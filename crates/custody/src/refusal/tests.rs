@@ -19,7 +19,8 @@ use signer_protocol::RefusalTag;
 
 use super::Refusal;
 use crate::{
-    Command, Params, WithdrawalRequest,
+    Command, Params, STATE_VERSION, WithdrawalRequest,
+    event::SnapshotTaken,
     house::{Ask, Customer, House, assembly, btc, cents, params, sats},
     idempotency::Idempotency,
     incident::Stop,
@@ -197,6 +198,12 @@ fn batches() -> Vec<Refusal> {
     ]
 }
 
+fn saved(change: impl FnOnce(&mut SnapshotTaken)) -> Command {
+    let mut taken = SnapshotTaken { seq: 1, state_version: STATE_VERSION, digest: [0x5d; 32] };
+    change(&mut taken);
+    Command::RecordSnapshot { taken }
+}
+
 fn blocks_and_settlements() -> Vec<Refusal> {
     let mut ahead = House::new();
     let (mut at, block) = ahead.next_block(&[]);
@@ -222,6 +229,7 @@ fn blocks_and_settlements() -> Vec<Refusal> {
         no(reused, altered),
         no(empty, nothing),
         no(overdrawn, whole),
+        no(House::new(), saved(|taken| taken.seq = 99)),
     ]
 }
 
@@ -284,6 +292,7 @@ fn every_refusal_is_met_by_a_command_and_says_what_to_do() {
         422 settlement-size: a settlement has 1 to 10000 transfers, found 0
         422 settlement-reused: this settlement id was used before with another content
         422 settlement-transfer: transfer 0 of the settlement: ledger-same-account: 1000000 sat would go from 1/credit-1/4097 to itself; name two different accounts; nothing of it was posted
+        409 snapshot-impossible: the state after entry 99 cannot have been saved in version 4: the journal has 2 entries, and this release writes version 4
     "#]].assert_eq(&rows);
 }
 
@@ -382,6 +391,26 @@ fn the_ladder_of_a_withdrawal_request() {
         funds-insufficient
         funds-maturing"#]]
     .assert_eq(&ids.join("\n"));
+}
+
+#[test]
+fn a_snapshot_of_no_entry_of_entries_to_come_or_in_another_version_is_refused() {
+    let house = House::new();
+    let size = house.state.seq();
+    let nonsense: [fn(&mut SnapshotTaken); 3] = [
+        |taken| taken.seq = 0,
+        |taken| taken.seq += 1,
+        |taken| taken.state_version = STATE_VERSION + 1,
+    ];
+    for change in nonsense {
+        let command = saved(|taken| {
+            taken.seq = size;
+            change(taken);
+        });
+        assert_eq!(no(House::new(), command).id(), "snapshot-impossible");
+    }
+    let mut house = house;
+    house.ok(saved(|taken| taken.seq = size));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //! so that a turn is durable whole or not at all, as in the real journal's transaction. Entries are
 //! chained, and their leaf hashes make the tree whose head the signer witnesses.
 
+use std::collections::BTreeMap;
+
 use borsh::{BorshDeserialize, BorshSerialize};
-use custody::Event;
+use custody::{Event, event::SnapshotTaken};
 use primitives::Timestamp;
 use signer_protocol::{
     TreeHead,
@@ -99,6 +101,28 @@ impl Journal {
             }
         }
         Ok((journal, events))
+    }
+
+    /// The states that the first `witnessed` entries name: digest, and last entry in it.
+    pub(crate) fn names(
+        file: &mut LogFile,
+        witnessed: u64,
+    ) -> Result<BTreeMap<[u8; 32], u64>, Found> {
+        let mut names = BTreeMap::new();
+        for frame in file.open() {
+            let entries: Vec<Vec<u8>> = borsh::from_slice(&frame).map_err(|e| damaged(&e))?;
+            for bytes in entries {
+                let entry: Entry = borsh::from_slice(&bytes).map_err(|e| damaged(&e))?;
+                if entry.seq > witnessed || entry.kind != SnapshotTaken::KIND.0 {
+                    continue;
+                }
+                let event = Event::decode(entry.kind, entry.version, &entry.body);
+                if let Event::SnapshotTaken(taken) = event.map_err(|e| damaged(&e))? {
+                    names.insert(taken.digest, taken.seq);
+                }
+            }
+        }
+        Ok(names)
     }
 
     /// The proof that the head continues the one of `size`; `None` for a size that never was.

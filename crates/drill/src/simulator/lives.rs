@@ -1,9 +1,11 @@
 //! Turns, crashes and recoveries of the two processes.
 
 use custody::{
-    Command, Custody,
+    Command, Custody, STATE_VERSION,
+    event::SnapshotTaken,
     planted::{self, Bug},
 };
+use sha2::{Digest, Sha256};
 
 use super::{
     disk::CrashPoint,
@@ -13,6 +15,9 @@ use super::{
     server::{Disks, Server, Turn, apply},
     world::World,
 };
+
+/// The invariant that a state which the journal does not make breaks.
+const NAME: &str = "replay-equals-live";
 
 impl World {
     /// The core takes a turn: decide, apply, append once, and only then answer.
@@ -88,8 +93,9 @@ impl World {
     pub(crate) fn restart_server(&mut self) -> Check {
         // Longer, mostly, than requests of the life before are refused for.
         self.clock.pass(self.random.between(1_000, 15_000));
-        let from_snapshot = self.random.chance(500);
-        let recovered = recover(&mut self.disks, from_snapshot, self.observer.acknowledged_seq())?;
+        self.alter_snapshot()?;
+        let begun = self.begin()?;
+        let recovered = recover(&mut self.disks, begun, self.observer.acknowledged_seq())?;
         let Recovered { state, journal, events, skipped, acknowledged, digest } = recovered;
         self.observer.acknowledged_survives(&state)?;
         self.observer.same_history(acknowledged)?;
@@ -113,7 +119,7 @@ impl World {
 
     /// The state of a snapshot and its tail decides as the state of the whole journal does.
     fn same_without_snapshot(&mut self, state: &Custody, digest: u64) -> Check {
-        let recovered = recover(&mut self.disks, false, 0)?;
+        let recovered = recover(&mut self.disks, Custody::default(), 0)?;
         let (whole, of_whole) = (recovered.state, recovered.digest);
         let alike = |command: &Command| {
             let now = self.clock.server();
@@ -124,7 +130,7 @@ impl World {
             return Ok(());
         }
         let found = "a snapshot with its tail is not the state that the journal makes";
-        Err(Found::new("replay-equals-live", found))
+        Err(Found::new(NAME, found))
     }
 
     /// The signer's process ends.
@@ -155,17 +161,70 @@ impl World {
         Ok(())
     }
 
-    /// The server stores its state, so that a start needs less of the journal.
+    /// The state with which a start begins: mostly that of the newest snapshot which an entry
+    /// names that the signer has witnessed. One that cannot be asked lets the whole journal be
+    /// replayed, and so does a die, since each way must lead to the same state.
+    fn begin(&mut self) -> Result<Custody, Found> {
+        let head = self.signer.witnessed(&self.clock, &mut self.random)?;
+        let Some(head) = head.filter(|_| self.random.chance(700)) else {
+            return Ok(Custody::default());
+        };
+        let names = Journal::names(&mut self.disks.journal, head.size)?;
+        for bytes in self.disks.snapshots.open().iter().rev() {
+            if let Some(seq) = names.get(&sha256(bytes)) {
+                let state = read(bytes)?;
+                return if state.seq() == *seq { Ok(state) } else { Err(misnamed(*seq)) };
+            }
+            self.report.snapshots_passed_over = self.report.snapshots_passed_over.saturating_add(1);
+        }
+        Ok(Custody::default())
+    }
+
+    /// Somebody who owns the server's disk puts another state in front of the newest: the time of
+    /// its last event is another, so that whoever begins with it is found out.
+    fn alter_snapshot(&mut self) -> Check {
+        if !self.random.chance(100) {
+            return Ok(());
+        }
+        let Some(mut bytes) = self.disks.snapshots.open().pop() else { return Ok(()) };
+        if let Some(byte) = bytes.get_mut(8) {
+            *byte ^= 1;
+        }
+        self.trace.line(format_args!("server: the newest snapshot was altered"));
+        let written = self.disks.snapshots.append(&bytes, None);
+        written.map_err(|_| Found::simulator("a disk without a crash"))
+    }
+
+    /// The server stores its state, so that a start needs less of the journal, and has the journal
+    /// name it. It may die between the two.
     pub(crate) fn snapshot(&mut self) -> Check {
         let Some(server) = &self.server else { return Ok(()) };
         let bytes = server.state.to_bytes().map_err(|e| Found::simulator(e.to_string()))?;
         let crash = self.random.chance(100).then(|| CrashPoint::any(&mut self.random));
         self.trace.line(format_args!("server: snapshot at {}", server.state.seq()));
         match self.disks.snapshots.append(&bytes, crash) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                let (seq, digest) = (server.state.seq(), sha256(&bytes));
+                let taken = SnapshotTaken { seq, state_version: STATE_VERSION, digest };
+                self.tell(Command::RecordSnapshot { taken });
+                self.maybe_crash()
+            }
             Err(_) => self.crash_server(),
         }
     }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+fn read(bytes: &[u8]) -> Result<Custody, Found> {
+    let read = Custody::from_bytes(bytes);
+    read.map_err(|error| Found::new(NAME, format!("a snapshot cannot be read: {error}")))
+}
+
+fn misnamed(seq: u64) -> Found {
+    Found::new(NAME, format!("the state that is named as of entry {seq} is of another"))
 }
 
 /// What a start finds.
@@ -182,16 +241,9 @@ struct Recovered {
     acknowledged: Option<u64>,
 }
 
-/// Reads the newest usable snapshot, if wanted, and the journal behind it. Nothing else is known
-/// of the past.
-fn recover(disks: &mut Disks, from_snapshot: bool, acknowledged: u64) -> Result<Recovered, Found> {
-    let newest = if from_snapshot { disks.snapshots.open().pop() } else { None };
-    let mut state = match newest {
-        Some(bytes) => Custody::from_bytes(&bytes).map_err(|error| {
-            Found::new("replay-equals-live", format!("a snapshot cannot be read: {error}"))
-        })?,
-        None => Custody::default(),
-    };
+/// Reads the journal behind `state`, which is what a snapshot held or nothing. Nothing else is
+/// known of the past.
+fn recover(disks: &mut Disks, mut state: Custody, acknowledged: u64) -> Result<Recovered, Found> {
     let skipped = state.seq();
     let (journal, events) = Journal::open(&mut disks.journal, skipped)?;
     if journal.size() < skipped {

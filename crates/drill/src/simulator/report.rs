@@ -22,6 +22,8 @@ pub struct Report {
     pub recoveries: u64,
     /// Recoveries of the server that began with a snapshot.
     pub snapshots_used: u64,
+    /// Snapshots that such a recovery passed over, since no witnessed entry named them.
+    pub snapshots_passed_over: u64,
     /// Blocks mined, on all branches.
     pub blocks: u64,
     /// Times that the tip was taken back.

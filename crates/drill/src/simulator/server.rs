@@ -195,6 +195,7 @@ fn asker(command: &Command) -> Option<KeyId> {
         | Command::Tick
         | Command::Reconcile
         | Command::StopReleases { .. }
-        | Command::ResumeReleases { .. } => None,
+        | Command::ResumeReleases { .. }
+        | Command::RecordSnapshot { .. } => None,
     }
 }

@@ -11,8 +11,8 @@ use signer::{
     record::Reservation,
 };
 use signer_protocol::{
-    Response,
-    message::{body_length, encode_frame},
+    Request, Response, TreeHead,
+    message::{body_length, decode_body, encode_frame},
 };
 
 use super::{
@@ -20,6 +20,7 @@ use super::{
     disk::{CrashPoint, Crashed, LogFile},
     failure::Found,
     installation::{CUSTOMERS, UNLISTED, account, customer_key, house, key_id},
+    journal::SHARD,
     random::Random,
 };
 
@@ -239,6 +240,24 @@ impl SignerHost {
         }
         let answer = encode_frame(&response).map_err(|e| Found::simulator(e.to_string()))?;
         Ok(Some(answer))
+    }
+
+    /// What a server asks before it opens its journal; `None` where the process is down or has
+    /// witnessed nothing.
+    pub(crate) fn witnessed(
+        &mut self,
+        clock: &Clock,
+        random: &mut Random,
+    ) -> Result<Option<TreeHead>, Found> {
+        let request = encode_frame(&Request::WitnessedHead { shard: SHARD });
+        let request = request.map_err(|e| Found::simulator(e.to_string()))?;
+        let Some(frame) = self.answer(&request, clock, random)? else { return Ok(None) };
+        let response = decode_body(body(&frame)?);
+        let response = response.map_err(|e| Found::simulator(e.to_string()))?;
+        let Response::Witnessed { head } = response else {
+            return Err(Found::simulator("a head was asked for, and none was answered"));
+        };
+        Ok(head)
     }
 
     /// The operator of the signer's host acts: stores the time, halts, resumes, trusts the clock.

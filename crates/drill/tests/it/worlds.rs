@@ -59,13 +59,14 @@ fn in_some_world_every_event_of_the_domain_happens() {
 #[test]
 fn the_worlds_crash_replace_blocks_steal_and_pay() {
     for kind in Kind::ALL {
-        let reports: Vec<Report> = (0..12).map(|seed| run(kind, seed, 300)).collect();
+        let reports: Vec<Report> = (0..40).map(|seed| run(kind, seed, 300)).collect();
         let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
         assert!(sum(|report| report.settled) > 10, "{kind:?} pays");
         assert!(sum(|report| report.server_crashes) > 10, "{kind:?} crashes the server");
         assert!(sum(|report| report.signer_crashes) > 10, "{kind:?} crashes the signer");
         assert!(sum(Report::crashes) >= sum(|report| report.recoveries), "{kind:?} recovers");
         assert!(sum(|report| report.snapshots_used) > 0, "{kind:?} starts from snapshots");
+        assert!(sum(|report| report.snapshots_passed_over) > 0, "{kind:?} passes some over");
         assert!(sum(|report| report.reorgs) > 0, "{kind:?} replaces blocks");
         assert!(sum(|report| report.thefts) > 0, "{kind:?} steals");
     }

@@ -3,11 +3,13 @@
 mod lock;
 mod meta;
 mod open;
+mod unread;
 pub(crate) mod wal;
 
 pub(crate) use lock::Lock;
 pub(crate) use meta::{check_meta, read_identity};
 pub use open::Opening;
+pub use unread::{Followed, Unread};
 
 use std::{ops::ControlFlow, path::PathBuf};
 

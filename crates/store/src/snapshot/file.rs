@@ -29,7 +29,7 @@ impl Header {
 }
 
 /// What stands behind the state, where its length and hash are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Trailer {
     pub(super) state_bytes: u64,
     pub(super) state_digest: [u8; 32],
@@ -42,16 +42,6 @@ impl Trailer {
         let digest = Sha256::new().chain_update(header).chain_update(state_bytes.to_le_bytes());
         let file_digest = digest.chain_update(state_digest).finalize().into();
         Self { state_bytes, state_digest, file_digest }
-    }
-
-    pub(super) fn to_bytes(self) -> [u8; TRAILER_BYTES] {
-        let mut bytes = [0; TRAILER_BYTES];
-        let (length, digests) = bytes.split_at_mut(8);
-        let (state, file) = digests.split_at_mut(32);
-        length.copy_from_slice(&self.state_bytes.to_le_bytes());
-        state.copy_from_slice(&self.state_digest);
-        file.copy_from_slice(&self.file_digest);
-        bytes
     }
 }
 

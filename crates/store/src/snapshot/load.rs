@@ -1,6 +1,6 @@
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom, Take},
+    io::{self, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -8,15 +8,6 @@ use borsh::BorshDeserialize;
 
 use super::file::{FORMAT, Hashing, Header, MAGIC, TRAILER_BYTES, Trailer};
 use crate::{Identity, Position};
-
-/// What was found in the folder.
-#[derive(Debug)]
-pub struct Loaded {
-    /// The newest snapshot that can be used. Without one, replay the journal from its start.
-    pub snapshot: Option<Snapshot>,
-    /// Newer files that were passed over, to be told to the operator.
-    pub skipped: Vec<Skipped>,
-}
 
 /// A file that is no usable snapshot.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +47,9 @@ pub enum SkipReason {
         /// Its version.
         found: u32,
     },
+    /// It is whole, and its reader makes nothing of it.
+    #[error("its state cannot be read: {0}")]
+    Undecodable(#[source] io::Error),
 }
 
 impl SkipReason {
@@ -68,43 +62,75 @@ impl SkipReason {
             Self::OtherFormat { .. } => "snapshot-of-other-format",
             Self::OtherJournal => "snapshot-of-other-journal",
             Self::OtherStateVersion { .. } => "snapshot-of-other-state-version",
+            Self::Undecodable(_) => "snapshot-undecodable",
         }
     }
 }
 
-/// A snapshot whose digests have been checked.
+/// A snapshot of which the state was not read yet.
 #[derive(Debug)]
 pub struct Snapshot {
     /// Its file.
     pub path: PathBuf,
     /// The version of its state.
     pub state_version: u32,
-    /// Up to where the journal is in it.
+    /// Up to where the journal is in it: what the file says, and not believed for that.
     pub position: Position,
     /// Bytes of the state.
     pub state_bytes: u64,
-    /// SHA-256 of the state.
+    /// SHA-256 of the state: what the file says, until [`Snapshot::read`] has found it so.
     pub state_digest: [u8; 32],
-    state: BufReader<Take<File>>,
+    header: Vec<u8>,
+    trailer: Trailer,
+    file: File,
 }
 
 impl Snapshot {
-    /// The state's bytes, from first to last.
-    pub fn state(&mut self) -> &mut impl Read {
-        &mut self.state
+    /// Has `decode` read the state's bytes, and gives what it made of them only if their hash is
+    /// [`Snapshot::state_digest`]. They are read and hashed once, on the way to `decode`: what was
+    /// hashed is what was decoded, whoever writes to the file meanwhile. So `decode` may see bytes
+    /// that are not what was written, and must stand any.
+    ///
+    /// # Errors
+    ///
+    /// [`Skipped`].
+    pub fn read<T>(
+        self,
+        decode: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+    ) -> Result<T, Skipped> {
+        let Self { path, state_bytes, header, trailer, file, .. } = self;
+        let state = Hashing::new(file.take(state_bytes));
+        // Above the hash, which likes large pieces; the decoder asks for a few bytes at a time.
+        let mut state = BufReader::with_capacity(1 << 20, state);
+        let decoded = decode(&mut state);
+        let rest = io::copy(&mut state, &mut io::sink());
+        let whole = state.into_inner().finish(&header) == trailer;
+        let what = "its digests do not match its bytes";
+        let read = match (rest, whole) {
+            (Err(error), _) => Err(SkipReason::Unreadable(error)),
+            (Ok(_), false) => Err(SkipReason::Damaged { what }),
+            (Ok(_), true) => decoded.map_err(SkipReason::Undecodable),
+        };
+        read.map_err(|reason| Skipped { path, reason })
     }
 }
 
-/// Reads the file twice: once to check its digests, and once by the caller, who so never sees
-/// bytes that are not what was written.
-pub(super) fn load(
-    path: &Path,
+/// Reads what stands before and behind the state.
+pub(super) fn look(
+    path: PathBuf,
     identity: &Identity,
     state_version: u32,
-) -> Result<Snapshot, SkipReason> {
+) -> Result<Snapshot, Skipped> {
+    match look_into(&path, identity, state_version) {
+        Ok(snapshot) => Ok(snapshot),
+        Err(reason) => Err(Skipped { path, reason }),
+    }
+}
+
+fn look_into(path: &Path, identity: &Identity, state_version: u32) -> Result<Snapshot, SkipReason> {
     let file = File::open(path)?;
     let length = file.metadata()?.len();
-    let mut reader = BufReader::with_capacity(1 << 20, file);
+    let mut reader = BufReader::new(file);
     let header = read_header(&mut reader)?;
     if header.identity != *identity {
         return Err(SkipReason::OtherJournal);
@@ -114,18 +140,21 @@ pub(super) fn load(
     }
     let state_start = reader.stream_position()?;
     let behind = u64::try_from(TRAILER_BYTES).unwrap_or(u64::MAX).saturating_add(state_start);
-    let damaged = |what| SkipReason::Damaged { what };
-    let state_bytes = length.checked_sub(behind).ok_or(damaged("it ends too early"))?;
-    let trailer = check_digests(&mut reader, &header.to_bytes()?, state_bytes)?;
+    let state_bytes = length.checked_sub(behind);
+    let state_bytes = state_bytes.ok_or(SkipReason::Damaged { what: "it ends too early" })?;
     let mut file = reader.into_inner();
+    file.seek(SeekFrom::Start(state_start.saturating_add(state_bytes)))?;
+    let trailer = Trailer::deserialize_reader(&mut file)?;
     file.seek(SeekFrom::Start(state_start))?;
     Ok(Snapshot {
         path: path.to_owned(),
         state_version,
+        header: header.to_bytes()?,
         position: header.position,
         state_bytes,
         state_digest: trailer.state_digest,
-        state: BufReader::with_capacity(1 << 20, file.take(state_bytes)),
+        trailer,
+        file,
     })
 }
 
@@ -140,20 +169,4 @@ fn read_header(reader: &mut impl Read) -> Result<Header, SkipReason> {
         return Err(SkipReason::OtherFormat { found });
     }
     Header::deserialize_reader(reader).map_err(damaged("its header cannot be read"))
-}
-
-fn check_digests(
-    reader: &mut impl Read,
-    header: &[u8],
-    state_bytes: u64,
-) -> Result<Trailer, SkipReason> {
-    let mut hashing = Hashing::new(reader.by_ref().take(state_bytes));
-    io::copy(&mut hashing, &mut io::sink())?;
-    let computed = hashing.finish(header);
-    let mut stored = [0; TRAILER_BYTES];
-    reader.read_exact(&mut stored)?;
-    if computed.to_bytes() != stored {
-        return Err(SkipReason::Damaged { what: "its digests do not match its bytes" });
-    }
-    Ok(computed)
 }

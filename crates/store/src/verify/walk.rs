@@ -1,10 +1,8 @@
-use std::path::Path;
-
 use rusqlite::Connection;
 use signer_protocol::merkle::TreeHead;
 
 use crate::{
-    Fault, Identity, Position, Problem, database, entry,
+    Audit, Entry, Fault, Identity, Position, Problem, database, entry,
     journal::sqlite::{SELECT, entry_in},
 };
 
@@ -19,12 +17,12 @@ pub(super) struct Walked {
 /// Follows the chain from the first entry on until something is wrong.
 pub(super) fn walk(
     connection: &Connection,
-    path: &Path,
+    audit: &Audit,
     identity: &Identity,
-    witnessed: &[TreeHead],
+    visit: &mut dyn FnMut(Entry),
 ) -> Result<Walked, Fault> {
-    let failed = database::sqlite("reading", path);
-    let mut heads = Heads::new(identity.shard, witnessed);
+    let failed = database::sqlite("reading", &audit.path);
+    let mut heads = Heads::new(identity.shard, &audit.witnessed);
     let mut position = Position::start(identity);
     heads.compare(&position);
     let mut bad = None;
@@ -33,7 +31,10 @@ pub(super) fn walk(
     while let Some(row) = rows.next().map_err(&failed)? {
         let (seq, bytes) = entry_in(row).map_err(&failed)?;
         match position.follow(identity.shard, seq, bytes) {
-            Ok(_entry) => heads.compare(&position),
+            Ok(entry) => {
+                heads.compare(&position);
+                visit(entry);
+            }
             Err(Fault::BadEntry { seq, problem: Problem::ChainBroken }) => {
                 let leaf = signer_protocol::merkle::leaf_hash(bytes);
                 let next = rows.next().map_err(&failed)?;

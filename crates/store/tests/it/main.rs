@@ -24,6 +24,7 @@ mod flips;
 mod golden;
 mod kill;
 mod model;
+mod positions;
 mod power;
 mod snapshots;
 mod sqlite;

@@ -1,10 +1,10 @@
 use std::{
-    io::{self, Read, Write},
+    io::{self, Write},
     path::PathBuf,
 };
 
 use primitives::DeploymentId;
-use store::{Identity, Position, SnapshotStore};
+use store::{Identity, Position, Snapshot, SnapshotStore};
 use tempfile::TempDir;
 
 use crate::support::{Random, identity};
@@ -29,14 +29,24 @@ impl Folder {
 
     /// The newest usable state, and the ids of what was passed over.
     fn load(&self) -> (Option<(u64, Vec<u8>)>, Vec<&'static str>) {
-        let loaded = self.store.load_newest(VERSION).unwrap();
-        let skipped = loaded.skipped.iter().map(|skipped| skipped.reason.id()).collect();
-        let state = loaded.snapshot.map(|mut snapshot| {
-            let mut state = Vec::new();
-            snapshot.state().read_to_end(&mut state).unwrap();
-            (snapshot.position.size(), state)
-        });
-        (state, skipped)
+        let mut skipped = Vec::new();
+        for snapshot in self.store.list(VERSION).unwrap() {
+            let read = snapshot.and_then(|snapshot| {
+                let size = snapshot.position.size();
+                let mut state = Vec::new();
+                snapshot.read(|from| from.read_to_end(&mut state))?;
+                Ok((size, state))
+            });
+            match read {
+                Ok(read) => return (Some(read), skipped),
+                Err(passed_over) => skipped.push(passed_over.reason.id()),
+            }
+        }
+        (None, skipped)
+    }
+
+    fn newest(&self) -> Snapshot {
+        self.store.list(VERSION).unwrap().remove(0).unwrap()
     }
 
     fn names(&self) -> Vec<String> {
@@ -59,25 +69,49 @@ fn a_snapshot_is_read_back_with_its_place_in_the_journal() {
     let folder = Folder::new();
     assert_eq!(folder.load(), (None, vec![]));
     let written = folder.store.write(VERSION, &position(21), |to| to.write_all(b"state")).unwrap();
-    let loaded = folder.store.load_newest(VERSION).unwrap().snapshot.unwrap();
-    assert_eq!((loaded.position, loaded.state_version), (position(21), VERSION));
+    let loaded = folder.newest();
+    assert_eq!((&loaded.position, loaded.state_version), (&position(21), VERSION));
     assert_eq!((loaded.state_bytes, loaded.state_digest), (5, written.state_digest));
     assert_eq!(written.state_bytes, 5);
     assert_eq!(folder.load(), (Some((21, b"state".to_vec())), vec![]));
 }
 
 #[test]
-fn the_newest_two_are_kept() {
+fn nothing_is_removed_but_on_demand_and_what_is_named_stays() {
     let folder = Folder::new();
-    for size in [5, 9, 100, 101] {
-        folder.save(size, b"state");
-    }
-    let names = ["00000000000000000100-v3.snapshot", "00000000000000000101-v3.snapshot"];
+    let paths = [5, 9, 100, 101].map(|size| folder.save(size, b"state"));
+    assert_eq!(folder.names().len(), 4);
+    folder.store.retain(&[paths[3].clone(), paths[1].clone()]).unwrap();
+    let names = ["00000000000000000009-v3.snapshot", "00000000000000000101-v3.snapshot"];
     assert_eq!(folder.names(), names);
-    // After a loss that people accepted the journal goes on from an earlier place.
-    folder.save(50, b"restored");
-    assert!(folder.names().contains(&"00000000000000000050-v3.snapshot".to_owned()));
-    assert_eq!(folder.names().len(), 2);
+}
+
+#[test]
+fn a_reader_that_makes_nothing_of_a_whole_state_is_named() {
+    let folder = Folder::new();
+    folder.save(5, b"state");
+    let read = folder.newest().read(|_| Err::<(), _>(io::Error::other("no")));
+    assert_eq!(read.unwrap_err().reason.id(), "snapshot-undecodable");
+    // Of a damaged one the damage is told, whatever its reader says.
+    let path = folder.save(6, b"state");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last_of_state = bytes.len() - 73;
+    bytes[last_of_state] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let read = folder.newest().read(|_| Err::<(), _>(io::Error::other("no")));
+    assert_eq!(read.unwrap_err().reason.id(), "snapshot-damaged");
+}
+
+#[test]
+fn bytes_that_the_reader_leaves_are_hashed_too() {
+    let folder = Folder::new();
+    let path = folder.save(5, b"state and more");
+    assert_eq!(folder.newest().read(|_| Ok(7)).unwrap(), 7);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last_of_state = bytes.len() - 73;
+    bytes[last_of_state] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(folder.newest().read(|_| Ok(7)).is_err());
 }
 
 #[test]
@@ -117,8 +151,7 @@ fn a_snapshot_with_any_flipped_bit_is_passed_over() {
 fn a_snapshot_of_another_version_or_journal_is_passed_over_by_name() {
     let folder = Folder::new();
     folder.store.write(VERSION + 1, &position(7), |to| to.write_all(b"of the future")).unwrap();
-    let loaded = folder.store.load_newest(VERSION).unwrap();
-    let warning = loaded.skipped[0].to_string();
+    let warning = folder.store.list(VERSION).unwrap().remove(0).unwrap_err().to_string();
     assert!(warning.starts_with("snapshot-of-other-state-version: "), "{warning}");
     assert!(warning.ends_with("was passed over: its state has version 4"), "{warning}");
     for identity in [
@@ -126,8 +159,8 @@ fn a_snapshot_of_another_version_or_journal_is_passed_over_by_name() {
         Identity { deployment: DeploymentId([0; 32]), ..identity() },
     ] {
         let other = SnapshotStore::open(folder.folder.path(), identity).unwrap();
-        let loaded = other.load_newest(VERSION + 1).unwrap();
-        assert_eq!(loaded.skipped[0].reason.id(), "snapshot-of-other-journal");
+        let skipped = other.list(VERSION + 1).unwrap().remove(0).unwrap_err();
+        assert_eq!(skipped.reason.id(), "snapshot-of-other-journal");
     }
 }
 
@@ -153,11 +186,13 @@ fn a_large_state_goes_by_in_pieces() {
     let write = |to: &mut dyn Write| (0..5000).try_for_each(|_| to.write_all(&piece));
     let written = folder.store.write(VERSION, &position(2), write).unwrap();
     assert_eq!(written.state_bytes, 5_000_000);
-    let mut loaded = folder.store.load_newest(VERSION).unwrap().snapshot.unwrap();
-    let mut read = [0; 1000];
-    for _ in 0..5000 {
-        loaded.state().read_exact(&mut read).unwrap();
-        assert_eq!(read, piece);
-    }
-    assert_eq!(loaded.state().read(&mut read).unwrap(), 0);
+    let compared = folder.newest().read(|state| {
+        let mut read = [0; 1000];
+        for _ in 0..5000 {
+            state.read_exact(&mut read)?;
+            assert_eq!(read, piece);
+        }
+        state.read(&mut read)
+    });
+    assert_eq!(compared.unwrap(), 0);
 }

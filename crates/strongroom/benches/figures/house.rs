@@ -12,7 +12,10 @@ use bitcoin::{
 use custody::{
     Command, Custody, Event, Params, STATE_VERSION, Settlement,
     deposit::finality::ConfirmationTable,
-    event::{AccountOpened, AddressAssigned, CustomerTransfer, KeyRegistered, TransfersSettled},
+    event::{
+        AccountOpened, AddressAssigned, CustomerTransfer, KeyRegistered, SnapshotTaken,
+        TransfersSettled,
+    },
 };
 use primitives::{
     BlockHash, BlockHeight, BlockRef, DeploymentId, FeeRate, Network, Sats, Seconds, Timestamp,
@@ -183,16 +186,25 @@ impl Past {
         drop(self.state.take_touched());
     }
 
-    /// Closes the house, with or without a snapshot.
+    /// Closes the house, with or without a snapshot that the journal names and somebody has
+    /// witnessed.
     pub fn end(mut self, snapshot: bool) -> House {
         self.append();
         if snapshot {
-            let store = SnapshotStore::open(&self.options.snapshots(), IDENTITY).expect("a folder");
-            let state = &self.state;
-            let write = |mut file: &mut dyn std::io::Write| state.write_to(&mut file);
-            store.write(STATE_VERSION, self.journal.position(), write).expect("the disk works");
+            self.save();
+            self.options.witnessed = Some(self.journal.head());
         }
         House { options: self.options, size: self.size }
+    }
+
+    fn save(&mut self) {
+        let store = SnapshotStore::open(&self.options.snapshots(), IDENTITY).expect("a folder");
+        let state = &self.state;
+        let write = |mut file: &mut dyn std::io::Write| state.write_to(&mut file);
+        let written = store.write(STATE_VERSION, self.journal.position(), write);
+        let (seq, digest) = (self.journal.size(), written.expect("the disk works").state_digest);
+        self.event(SnapshotTaken { seq, state_version: STATE_VERSION, digest });
+        self.append();
     }
 }
 

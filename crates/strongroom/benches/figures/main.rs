@@ -62,7 +62,8 @@ fn main() -> ExitCode {
             "--dir" => dir = arguments.next().expect("--dir is followed by a folder").into(),
             "--bench" => {} // cargo says this to every benchmark
             start::PROBE => {
-                start::probe(&PathBuf::from(arguments.next().expect("a folder")));
+                let mut next = || arguments.next().expect("folder, size and root");
+                start::probe(&PathBuf::from(next()), &next(), &next());
                 return ExitCode::SUCCESS;
             }
             other => name = Some(other.to_owned()),

@@ -2,10 +2,15 @@
 
 use std::{fs, path::Path, process::Command, time::Instant};
 
-use primitives::DeploymentId;
+use primitives::{from_hex, to_hex};
+use signer_protocol::TreeHead;
 use strongroom::core::{self, Options};
 
-use crate::{house::DEPLOYMENT, load::Watch, report::Lab};
+use crate::{
+    house::{DEPLOYMENT, IDENTITY},
+    load::Watch,
+    report::Lab,
+};
 
 /// Asks this program to open a house, to say what it took, and to end.
 pub const PROBE: &str = "--open-and-say";
@@ -14,7 +19,10 @@ pub fn measure(lab: &mut Lab) {
     let house = lab.million();
     let watch = Watch::begin();
     let program = std::env::current_exe().expect("this program has a path");
-    let output = Command::new(program).arg(PROBE).arg(&house.options.dir).output();
+    let head = house.options.witnessed.expect("a house with a snapshot has a head");
+    let (size, root) = (head.size.to_string(), to_hex(&head.root));
+    let output =
+        Command::new(program).arg(PROBE).arg(&house.options.dir).args([size, root]).output();
     let output = output.expect("this program can be started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one line");
@@ -30,10 +38,14 @@ pub fn measure(lab: &mut Lab) {
     lab.figure(&watch, "start/memory-per-account", (bytes, "bytes"), what);
 }
 
-/// Opens the house in `dir` and prints seconds and bytes.
-pub fn probe(dir: &Path) {
-    let deployment: DeploymentId = DEPLOYMENT;
-    let options = Options { dir: dir.to_owned(), deployment, shard: 0, witnessed: None };
+/// Opens the house in `dir`, of which the head of `size` and `root` is witnessed, and prints
+/// seconds and bytes.
+pub fn probe(dir: &Path, size: &str, root: &str) {
+    let size = size.parse().expect("a number");
+    let root = from_hex(root).expect("64 digits");
+    let (deployment, shard) = (DEPLOYMENT, IDENTITY.shard);
+    let witnessed = Some(TreeHead { shard, size, root });
+    let options = Options { dir: dir.to_owned(), deployment, shard, witnessed };
     let snapshots = fs::read_dir(options.snapshots()).expect("the folder of snapshots");
     let sizes = snapshots.map(|file| file.and_then(|file| file.metadata()).expect("a file").len());
     let snapshot_bytes = sizes.max().unwrap_or(0);
@@ -42,6 +54,7 @@ pub fn probe(dir: &Path) {
     let opened = core::open(&options).expect("a whole journal");
     let seconds = begun.elapsed().as_secs_f64();
     let resident = resident() - before;
+    assert!(opened.began_with().is_some(), "it began with the snapshot");
     let line = serde_json::json!({
         "seconds": seconds, "snapshot_bytes": snapshot_bytes, "resident": resident,
     });

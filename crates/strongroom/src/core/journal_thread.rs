@@ -10,6 +10,7 @@ use primitives::Timestamp;
 use store::{Entry, Journal, Record};
 
 use super::{Keys, turn::Turn, witness::Witness};
+use crate::replica::Heard;
 
 /// Runs until the core thread is gone. Any error of the journal aborts the process: nobody knows
 /// what is durable, and the next start finds out by reading.
@@ -18,7 +19,7 @@ pub(crate) fn run(
     turns: &Receiver<Turn>,
     witness: &Arc<Witness>,
     keys: &Keys,
-    replica: Option<&Sender<Vec<Entry>>>,
+    replica: Option<&Sender<Heard>>,
 ) {
     while let Ok(turn) = turns.recv() {
         let Turn { events, reveals } = turn;
@@ -30,7 +31,7 @@ pub(crate) fn run(
             }
             match (durable, replica) {
                 (Ok(entries), Some(replica)) => {
-                    let _gone = replica.send(entries);
+                    let _gone = replica.send(Heard::Entries(entries));
                 }
                 (Ok(_), None) => {}
                 (Err(reason), _) => {

@@ -1,27 +1,29 @@
 //! Opening the house: journal, snapshot, replay, and the comparison with what the signer has
-//! witnessed. A journal that is shorter than the signer remembers is never opened.
+//! witnessed. A journal that is shorter than the signer remembers is never opened, and no state is
+//! taken from a file that a witnessed entry of the journal does not name.
 
 use std::{
     path::PathBuf,
     sync::{
         Arc,
-        mpsc::{channel, sync_channel},
+        mpsc::{Sender, channel, sync_channel},
     },
     thread,
 };
 
-use custody::{Custody, STATE_VERSION};
+use custody::Custody;
 use primitives::DeploymentId;
-use signer_protocol::{TreeHead, merkle::Frontier};
-use store::{Entry, Fault, Identity, Journal, Opening, Position, SnapshotStore, SqliteJournal};
+use signer_protocol::TreeHead;
+use store::{Fault, Identity, Journal, Position, SqliteJournal, Unread};
 
 use super::{
     Core, Keys, QUEUE_MAX, Running, journal_thread,
-    replay::{Replayed, replay},
+    replay::{Passed, Replayed, replay},
+    snapshot::{self, Candidate, Named, PassedOver},
     turn,
     witness::Witness,
 };
-use crate::replica::{Replica, Writer};
+use crate::replica::{Heard, Replica, Writer};
 
 /// Turns that wait for the disk: one is written while the next is decided.
 const TURNS_MAX: usize = 1;
@@ -94,8 +96,15 @@ pub struct Opened {
     journal: SqliteJournal,
     state: Custody,
     witness: Arc<Witness>,
-    /// Entries that the newest snapshot holds.
-    snapshot_size: u64,
+    saved: Saved,
+}
+
+/// What of the state is on the disk already.
+pub(crate) struct Saved {
+    /// The snapshot with which this life began.
+    pub(crate) named: Option<Named>,
+    /// Entries since that are worth a new one.
+    pub(crate) unsaved: u64,
 }
 
 impl Opened {
@@ -105,17 +114,24 @@ impl Opened {
         &self.state
     }
 
+    /// Entries in the snapshot with which it began; `None` where the whole journal was replayed.
+    #[must_use]
+    pub fn began_with(&self) -> Option<u64> {
+        self.saved.named.as_ref().map(|named| named.seq)
+    }
+
     /// Starts the threads, with the replica that keeps views and snapshots.
     ///
     /// # Errors
     ///
     /// [`Fault`] where the views cannot be opened and brought up to date.
     pub fn run(self, options: &Options) -> Result<(Running, Arc<Replica>), Fault> {
-        let writer = Writer::open(options, &self.journal, &self.state, self.snapshot_size)?;
+        let writer = Writer::open(options, &self.journal, &self.state, &self.saved)?;
         let shared = writer.shared();
-        let (sender, entries) = channel();
+        let (sender, heard) = channel();
         let mut running = self.start(Some(sender));
-        running.threads.push(thread::spawn(move || writer.run(&entries)));
+        let core = running.core();
+        running.threads.push(thread::spawn(move || writer.run(&heard, &core)));
         Ok((running, shared))
     }
 
@@ -125,17 +141,18 @@ impl Opened {
         self.start(None)
     }
 
-    fn start(self, replica: Option<std::sync::mpsc::Sender<Vec<Entry>>>) -> Running {
+    fn start(self, replica: Option<Sender<Heard>>) -> Running {
         let (sender, messages) = sync_channel(QUEUE_MAX);
         let (turn_sender, turns) = sync_channel(TURNS_MAX);
         let Self { journal, state, witness, .. } = self;
         let keys = Arc::new(Keys::new(state.keys().copied()));
-        let (told, known) = (Arc::clone(&witness), Arc::clone(&keys));
+        let (told, known, teller) = (Arc::clone(&witness), Arc::clone(&keys), replica.clone());
         let journal_thread = thread::spawn(move || {
-            journal_thread::run(Box::new(journal), &turns, &told, &known, replica.as_ref());
+            journal_thread::run(Box::new(journal), &turns, &told, &known, teller.as_ref());
         });
         let core_thread = thread::spawn(move || turn::run(state, &messages, &turn_sender));
-        Running { core: Core { sender }, threads: vec![core_thread, journal_thread], witness, keys }
+        let threads = vec![core_thread, journal_thread];
+        Running { core: Core { sender }, threads, witness, keys, replica }
     }
 }
 
@@ -154,41 +171,53 @@ pub fn open(options: &Options) -> Result<Opened, OpenFault> {
             return Err(OpenFault::JournalMissing { path, size: head.size });
         }
         let journal = SqliteJournal::create(&path, identity)?;
-        let (state, witnessed, since) = (Custody::default(), Frontier::new(), Vec::new());
-        return Ok(opened(Replayed { journal, state, witnessed, since }, 0));
+        return Ok(opened(journal, Custody::default(), Passed::default(), None));
     }
-    let snapshot = newest_snapshot(options, &identity)?;
-    let (state, position) =
-        snapshot.unwrap_or_else(|| (Custody::default(), Position::start(&identity)));
-    let snapshot_size = position.size();
-    let witnessed = options.witnessed;
-    let opening = Opening { path, identity, position: Some(position), witnessed };
-    Ok(opened(replay(&opening, state)?, snapshot_size))
+    let unread = Unread::open(&path, identity)?;
+    let found = snapshot::find(options, &identity, &unread)?;
+    let begun = snapshot::first_that(found.candidates, |it| begin_with(options, &unread, it));
+    let (replayed, named) = if let Some((replayed, named)) = begun {
+        (replayed, Some(named))
+    } else {
+        let start = (Custody::default(), &Position::start(&identity));
+        (replay(&unread, start, options.witnessed, 0)?, None)
+    };
+    let Replayed { end, state, passed } = replayed;
+    let (size, position) = (end.position().size(), found.size_max);
+    // Snapshots hold durable entries only. Nothing else shows a loss behind the witnessed head.
+    if position > size {
+        return Err(Fault::ShorterThanPosition { size, position }.into());
+    }
+    Ok(opened(unread.begin(end)?, state, passed, named))
 }
 
-fn opened(replayed: Replayed, snapshot_size: u64) -> Opened {
-    let Replayed { journal, state, witnessed, since } = replayed;
+/// Begins with a snapshot, if it is what the signer has witnessed: see [`Unread::follow`] for why
+/// the place that it brings along cannot be another one. The entry that names it is compared
+/// once more, now that the chain up to the witnessed head is known to be what was witnessed.
+fn begin_with(
+    options: &Options,
+    unread: &Unread,
+    candidate: Candidate,
+) -> Result<(Replayed, Named), PassedOver> {
+    let Candidate { snapshot, claim } = candidate;
+    let (path, digest) = (snapshot.path.clone(), snapshot.state_digest);
+    let position = snapshot.position.clone();
+    let state = snapshot.read(|mut from| Custody::read_from(&mut from))?;
+    let seq = position.size();
+    if state.seq() != seq {
+        return Err(PassedOver::AnotherPlace { position: seq, state: state.seq() });
+    }
+    let replayed = replay(unread, (state, &position), options.witnessed, claim.seq)?;
+    if replayed.passed.leaf != Some(claim.leaf) {
+        return Err(PassedOver::ClaimAltered { claim: claim.seq });
+    }
+    tracing::info!(seq, claim = claim.seq, "began with a snapshot");
+    Ok((replayed, Named { path, seq, digest }))
+}
+
+fn opened(journal: SqliteJournal, state: Custody, passed: Passed, named: Option<Named>) -> Opened {
+    let Passed { witnessed, since, unsaved, .. } = passed;
     let current = journal.frontier().clone();
     let witness = Arc::new(Witness::new(journal.shard(), witnessed, since, current));
-    Opened { journal, state, witness, snapshot_size }
-}
-
-/// The newest snapshot that this release can use.
-pub(crate) fn newest_snapshot(
-    options: &Options,
-    identity: &Identity,
-) -> Result<Option<(Custody, Position)>, Fault> {
-    let store = SnapshotStore::open(&options.snapshots(), *identity)?;
-    let loaded = store.load_newest(STATE_VERSION)?;
-    for skipped in &loaded.skipped {
-        tracing::warn!(%skipped, "a snapshot was passed over");
-    }
-    let Some(mut snapshot) = loaded.snapshot else { return Ok(None) };
-    match Custody::read_from(snapshot.state()) {
-        Ok(state) => Ok(Some((state, snapshot.position))),
-        Err(error) => {
-            tracing::warn!(%error, "the newest snapshot cannot be used; the journal is replayed");
-            Ok(None)
-        }
-    }
+    Opened { journal, state, witness, saved: Saved { named, unsaved } }
 }

@@ -3,15 +3,14 @@
 
 use std::{
     mem,
-    ops::ControlFlow,
     panic::resume_unwind,
     sync::mpsc::{Receiver, sync_channel},
     thread,
 };
 
-use custody::{Custody, Event};
-use signer_protocol::merkle::Frontier;
-use store::{Entry, Fault, Journal, Opening, Position, SqliteJournal};
+use custody::{Custody, Event, event::SnapshotTaken};
+use signer_protocol::{TreeHead, merkle::Frontier};
+use store::{Entry, Followed, Position, Unread};
 
 use super::open::OpenFault;
 
@@ -20,36 +19,43 @@ const CHUNK: usize = 512;
 /// Chunks that wait for it.
 const CHUNKS_WAITING: usize = 4;
 
-/// A journal, the state that it leads to, and where the signer stands in it.
+/// The state that a journal leads to, and where the signer stands in it.
 pub(super) struct Replayed {
-    pub(super) journal: SqliteJournal,
+    pub(super) end: Followed,
     pub(super) state: Custody,
+    pub(super) passed: Passed,
+}
+
+/// What was met on the way.
+#[derive(Default)]
+pub(super) struct Passed {
     /// What the signer has witnessed.
     pub(super) witnessed: Frontier,
     /// The leaves since.
     pub(super) since: Vec<[u8; 32]>,
+    /// Entries that make a new snapshot worth its while: all but those that name one.
+    pub(super) unsaved: u64,
+    /// The leaf at the place that was asked for.
+    pub(super) leaf: Option<[u8; 32]>,
 }
 
-/// Opens the journal and folds what comes after [`Opening::position`] into `state`, which is the
-/// state there.
-pub(super) fn replay(opening: &Opening, state: Custody) -> Result<Replayed, OpenFault> {
-    let witnessed_size = opening.witnessed.map_or(0, |head| head.size);
-    let from = opening.position.as_ref().map_or(0, Position::size);
-    let mut witnessed = Frontier::new();
-    if let Some(position) = opening.position.as_ref().filter(|_| from == witnessed_size) {
-        witnessed.clone_from(position.frontier());
-    }
-    let mut since = Vec::new();
+/// Folds what comes after `position` into `state`, which is the state there, and notes the leaf of
+/// entry `noted`. A position that is not the journal's start must lie before the witnessed head:
+/// nothing else shows that it is the journal's.
+pub(super) fn replay(
+    unread: &Unread,
+    (state, position): (Custody, &Position),
+    witnessed: Option<TreeHead>,
+    noted: u64,
+) -> Result<Replayed, OpenFault> {
+    let witnessed_size = witnessed.map_or(0, |head| head.size);
+    let mut passed = Passed::default();
     let (sender, chunks) = sync_channel(CHUNKS_WAITING);
-    let (journal, state) = thread::scope(|scope| {
+    let (end, state) = thread::scope(|scope| {
         let folding = scope.spawn(move || fold(state, &chunks));
         let mut chunk = Vec::with_capacity(CHUNK);
-        let journal = SqliteJournal::open_and(opening, &mut |position, entry| {
-            if entry.seq == witnessed_size {
-                witnessed.clone_from(position.frontier());
-            } else if entry.seq > witnessed_size {
-                since.push(entry.leaf);
-            }
+        let end = unread.follow(position, witnessed, &mut |position, entry| {
+            passed.note(position, &entry, witnessed_size, noted);
             chunk.push(entry);
             if chunk.len() == CHUNK {
                 // Where folding has failed nobody listens, and its result says why.
@@ -60,16 +66,24 @@ pub(super) fn replay(opening: &Opening, state: Custody) -> Result<Replayed, Open
         drop(sender);
         let folded = folding.join().unwrap_or_else(|panic| resume_unwind(panic));
         // A chain that is broken explains whatever could not be folded.
-        Ok::<_, OpenFault>((journal?, folded?))
+        Ok::<_, OpenFault>((end?, folded?))
     })?;
-    if witnessed_size < from {
-        // The proof for the next head begins where the signer stands, before the snapshot.
-        let mut before;
-        (witnessed, before) = leaves_until(&journal, witnessed_size, from)?;
-        before.append(&mut since);
-        since = before;
+    Ok(Replayed { end, state, passed })
+}
+
+impl Passed {
+    fn note(&mut self, position: &Position, entry: &Entry, witnessed_size: u64, noted: u64) {
+        if entry.seq == witnessed_size {
+            self.witnessed.clone_from(position.frontier());
+        } else if entry.seq > witnessed_size {
+            self.since.push(entry.leaf);
+        }
+        if entry.seq == noted {
+            self.leaf = Some(entry.leaf);
+        }
+        let worth = u64::from(entry.record.kind != SnapshotTaken::KIND.0);
+        self.unsaved = self.unsaved.saturating_add(worth);
     }
-    Ok(Replayed { journal, state, witnessed, since })
 }
 
 fn fold(mut state: Custody, chunks: &Receiver<Vec<Entry>>) -> Result<Custody, OpenFault> {
@@ -85,25 +99,4 @@ fn fold(mut state: Custody, chunks: &Receiver<Vec<Entry>>) -> Result<Custody, Op
         drop(state.take_touched());
     }
     Ok(state)
-}
-
-/// The tree over the first `witnessed` entries, and the leaves from there to entry `until`.
-fn leaves_until(
-    journal: &SqliteJournal,
-    witnessed: u64,
-    until: u64,
-) -> Result<(Frontier, Vec<[u8; 32]>), Fault> {
-    let (mut frontier, mut since, mut full) = (Frontier::new(), Vec::new(), false);
-    journal.read(1, &mut |entry| {
-        if entry.seq > until {
-            return ControlFlow::Break(());
-        }
-        if entry.seq > witnessed {
-            since.push(entry.leaf);
-        } else {
-            full |= frontier.push(entry.leaf).is_err();
-        }
-        ControlFlow::Continue(())
-    })?;
-    if full { Err(Fault::JournalFull) } else { Ok((frontier, since)) }
 }

@@ -141,7 +141,8 @@ fn audit(command: &Command, refusal: &Refusal) -> Vec<Event> {
         | Command::ForgetTransaction { .. }
         | Command::Advance
         | Command::Tick
-        | Command::Reconcile => return Vec::new(),
+        | Command::Reconcile
+        | Command::RecordSnapshot { .. } => return Vec::new(),
     };
     let (command, rule) = (command.name().to_owned(), refusal.id().to_owned());
     vec![RefusalRecorded { key, command, rule }.into()]

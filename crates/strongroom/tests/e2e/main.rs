@@ -31,6 +31,7 @@ mod operations;
 mod parallel;
 mod reversals;
 mod segwit_v0;
+mod snapshots;
 mod start;
 mod support;
 mod verify;

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use custody::{Command, event::RefusalRecorded, incident::Stop, withdrawal::OperatorId};
+use custody::{
+    Command, STATE_VERSION,
+    event::{RefusalRecorded, SnapshotTaken},
+    incident::Stop,
+    withdrawal::OperatorId,
+};
 use primitives::KeyId;
 
 use super::{Customer, House, btc, cents, outpoint_of, stranger};
@@ -24,7 +29,14 @@ impl House {
         let key = Some(KeyId(alice.key.verifying_key().to_bytes()));
         let (command, rule) = ("cancel-withdrawal".to_owned(), "withdrawal-state".to_owned());
         house.fold(&[RefusalRecorded { key, command, rule }.into()]);
+        house.is_saved();
         house
+    }
+
+    fn is_saved(&mut self) {
+        let (seq, digest) = (self.state.seq(), self.state.digest().unwrap());
+        let taken = SnapshotTaken { seq, state_version: STATE_VERSION, digest };
+        self.ok(Command::RecordSnapshot { taken });
     }
 
     fn money_comes(&mut self, alice: &Customer, bob: &Customer) {

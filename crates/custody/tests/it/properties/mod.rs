@@ -82,8 +82,8 @@ proptest! {
 }
 
 /// The core writes the first beside what is refused; the second needs a day of patience, and has
-/// its own stories.
-const ELSEWHERE: [&str; 2] = ["RefusalRecorded", "WithdrawalFailed"];
+/// its own stories; the third is asked by whoever saves the state.
+const ELSEWHERE: [&str; 3] = ["RefusalRecorded", "WithdrawalFailed", "SnapshotTaken"];
 
 /// A property that never leaves the shallows proves nothing: the same steps reach every kind of
 /// event, and incidents of every kind.

@@ -1,22 +1,16 @@
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::OpenFlags;
 use signer_protocol::merkle::TreeHead;
 
-use super::{
-    Lock, SELECT, SqliteJournal, entry_in,
-    meta::{check_meta, create},
-    row_of,
-    wal::{self, Wal},
-};
+use super::{Lock, SqliteJournal, Unread, meta::create};
 use crate::{
     Entry, Fault, Identity, Position,
     database::{self, Pragma},
-    journal::batch::Batch,
 };
 
 /// What holds before anything is read, so that the file of somebody else is left as it is.
-const FIRST: [Pragma; 3] = [
+pub(super) const FIRST: [Pragma; 3] = [
     Pragma { name: "busy_timeout", value: "0", answer: "0" },
     // One process, one connection; the log's index then lives in memory instead of a third file.
     Pragma { name: "locking_mode", value: "EXCLUSIVE", answer: "exclusive" },
@@ -29,7 +23,7 @@ const FIRST: [Pragma; 3] = [
 const LAYOUT: [Pragma; 1] = [Pragma { name: "page_size", value: "8192", answer: "8192" }];
 
 /// How a file that is known to be the journal is written.
-const WRITING: [Pragma; 5] = [
+pub(super) const WRITING: [Pragma; 5] = [
     Pragma { name: "journal_mode", value: "WAL", answer: "wal" },
     // NORMAL would flush at checkpoints only and lose what was acknowledged since.
     Pragma { name: "synchronous", value: "FULL", answer: "2" },
@@ -48,8 +42,9 @@ pub struct Opening {
     pub path: PathBuf,
     /// Whose journal it must be.
     pub identity: Identity,
-    /// A place in it that is trusted, from a snapshot of our own: what lies before is not read.
-    /// Without one the whole journal is read.
+    /// A place in it, from a snapshot: what lies before is not read. It is trusted as it is,
+    /// unless [`Opening::witnessed`] lies behind it: see [`Unread::follow`]. Without one the whole
+    /// journal is read.
     pub position: Option<Position>,
     /// The head that the witness keeps, if it could be asked. A journal that was cut off cleanly
     /// is a valid, shorter journal: nothing else shows it.
@@ -75,8 +70,9 @@ impl SqliteJournal {
         write_draft(&draft, &identity)?;
         std::fs::rename(&draft, path).map_err(database::io("renaming", &draft))?;
         database::sync_folder(path)?;
-        let opening = Opening { path: path.to_owned(), identity, position: None, witnessed: None };
-        Self::open_locked(&opening, lock, &mut |_position, _entry| {})
+        let unread = Unread::locked(path, identity, lock)?;
+        let followed = unread.follow(&Position::start(&identity), None, &mut |_, _| {})?;
+        unread.begin(followed)
     }
 
     /// Opens a journal for writing and follows its chain from [`Opening::position`] to the end.
@@ -105,37 +101,11 @@ impl SqliteJournal {
         opening: &Opening,
         visit: &mut dyn FnMut(&Position, Entry),
     ) -> Result<Self, Fault> {
-        // Not created by the way: an empty journal in a wrong place is worse than none.
-        let path = &opening.path;
-        std::fs::metadata(path).map_err(database::io("opening", path))?;
-        Self::open_locked(opening, Lock::to_write(path)?, visit)
-    }
-
-    fn open_locked(
-        opening: &Opening,
-        lock: Lock,
-        visit: &mut dyn FnMut(&Position, Entry),
-    ) -> Result<Self, Fault> {
-        let (path, identity) = (&opening.path, &opening.identity);
-        // Before SQLite sees the files: it would drop what follows a damaged frame, and write over
-        // it.
-        refuse_damage(path)?;
-        let connection = database::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, &FIRST)?;
-        keep_files_on_close(&connection, true).map_err(database::sqlite("opening", path))?;
-        check_meta(&connection, path, identity)?;
-        database::set(&connection, path, &WRITING)?;
-        let position = follow(&connection, opening, visit)?;
-        // From here on it must succeed.
-        begin_new_log(&connection, path)?;
-        Ok(Self {
-            path: path.clone(),
-            identity: *identity,
-            position,
-            batch: Batch::default(),
-            poisoned: false,
-            connection,
-            _lock: lock,
-        })
+        let unread = Unread::open(&opening.path, opening.identity)?;
+        let start = Position::start(&opening.identity);
+        let position = opening.position.as_ref().unwrap_or(&start);
+        let followed = unread.follow(position, opening.witnessed, visit)?;
+        unread.begin(followed)
     }
 }
 
@@ -160,98 +130,4 @@ fn write_draft(draft: &Path, identity: &Identity) -> Result<(), Fault> {
     // Closing moves the log into the database and removes it.
     connection.close().map_err(|(_connection, error)| failed(error))?;
     file.sync_all().map_err(database::io("syncing", draft))
-}
-
-fn refuse_damage(path: &Path) -> Result<(), Fault> {
-    let log = database::beside(path, "-wal");
-    let scanned = wal::scan(&log).map_err(database::io("reading", &log))?;
-    match scanned {
-        Wal::Absent | Wal::Whole | Wal::Torn { .. } => Ok(()),
-        Wal::Damaged { .. } | Wal::BadHeader => {
-            Err(Fault::TailDamaged { path: log, what: scanned.to_string() })
-        }
-    }
-}
-
-/// Reads from the trusted place to the end, and compares with the witnessed head.
-fn follow(
-    connection: &Connection,
-    opening: &Opening,
-    visit: &mut dyn FnMut(&Position, Entry),
-) -> Result<Position, Fault> {
-    let (path, identity) = (&opening.path, &opening.identity);
-    let failed = database::sqlite("reading", path);
-    let shard = identity.shard;
-    let mut position = opening.position.clone().unwrap_or_else(|| Position::start(identity));
-    check_position(connection, path, &position, shard)?;
-    let mut select = connection.prepare(SELECT).map_err(&failed)?;
-    let mut rows = select.query((row_of(position.next_seq())?, i64::MAX)).map_err(&failed)?;
-    if let Some(witnessed) = &opening.witnessed {
-        position.compare(shard, witnessed)?;
-    }
-    while let Some(row) = rows.next().map_err(&failed)? {
-        let (seq, bytes) = entry_in(row).map_err(&failed)?;
-        let entry = position.follow(shard, seq, bytes)?;
-        if let Some(witnessed) = &opening.witnessed {
-            position.compare(shard, witnessed)?;
-        }
-        visit(&position, entry);
-    }
-    match opening.witnessed {
-        Some(witnessed) if witnessed.size > position.size() => {
-            Err(Fault::ShorterThanWitness { size: position.size(), witnessed })
-        }
-        Some(witnessed) if witnessed.shard != shard => Err(Fault::HeadMismatch { witnessed }),
-        Some(_) | None => Ok(position),
-    }
-}
-
-/// Refuses a snapshot of another history: the entry at its place must have the leaf hash that it
-/// saw there.
-fn check_position(
-    connection: &Connection,
-    path: &Path,
-    position: &Position,
-    shard: u16,
-) -> Result<(), Fault> {
-    let failed = database::sqlite("reading", path);
-    let seq = position.size();
-    if seq == 0 {
-        return Ok(());
-    }
-    let mut select = connection.prepare(SELECT).map_err(&failed)?;
-    let mut rows = select.query((row_of(seq)?, row_of(seq)?)).map_err(&failed)?;
-    let Some(row) = rows.next().map_err(&failed)? else {
-        let last = "SELECT coalesce(max(seq), 0) FROM journal";
-        let size = connection.query_row(last, [], |row| row.get::<_, i64>(0)).map_err(&failed)?;
-        let size = u64::try_from(size).unwrap_or(0);
-        return Err(Fault::ShorterThanPosition { size, position: seq });
-    };
-    let (_seq, bytes) = entry_in(row).map_err(&failed)?;
-    let entry = crate::entry::decode(shard, seq, bytes)
-        .map_err(|problem| Fault::BadEntry { seq, problem })?;
-    if entry.leaf == position.last_leaf() { Ok(()) } else { Err(Fault::PositionMismatch { seq }) }
-}
-
-/// Whether closing leaves the database and its log as they are. It does until the journal has
-/// been found whole, so that a refused journal is kept as evidence.
-fn keep_files_on_close(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)?;
-    Ok(())
-}
-
-/// Moves the log into the database and empties it. From here on its frames are all of this run,
-/// which never rolls back: that is what lets [`wal::scan`] tell damage from a torn last write.
-fn begin_new_log(connection: &Connection, path: &Path) -> Result<(), Fault> {
-    let failed = database::sqlite("checkpointing", path);
-    keep_files_on_close(connection, false).map_err(&failed)?;
-    let name = "wal_checkpoint(TRUNCATE)";
-    let busy = connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
-    match busy.map_err(failed)? {
-        0 => Ok(()),
-        found => {
-            let (path, found) = (path.to_owned(), found.to_string());
-            Err(Fault::PragmaNotFollowed { path, name, wanted: "0", found })
-        }
-    }
 }

@@ -160,6 +160,7 @@ impl Stage {
             journal.to_str().unwrap(),
             "--witnessed",
             &witnessed,
+            "--replay",
         ]);
         assert!(checked.status.success(), "journal verify: {}", words(&checked));
         self.house.take().unwrap().close().unwrap();
