@@ -13,6 +13,7 @@
     reason = "tests; expect-test writes the hashes; a story is told in one piece"
 )]
 
+mod floods;
 mod house;
 mod pages;
 mod properties;
