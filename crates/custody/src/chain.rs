@@ -15,6 +15,7 @@ use crate::{coins::Coin, event::OurTransaction};
 mod apply;
 mod decide;
 mod matching;
+mod possible;
 mod undo;
 
 /// Blocks that can be taken back; a deeper reorg stops the follower and pages a person.

@@ -25,6 +25,8 @@ impl Custody {
             return Err(Refusal::BlockNotNext { block: at, tip: chain.tip });
         }
         let (transactions, conflicts) = self.match_block(block);
+        self.check_possible(at, &transactions, &conflicts)?;
+        // From here on it must succeed.
         let mut events = self.lost_answers(block, &transactions);
         events.push(BlockConnected { block: at, transactions, conflicts }.into());
         Ok(events)

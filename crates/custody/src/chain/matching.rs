@@ -33,10 +33,7 @@ impl Custody {
             self.find_conflicts(transaction, &mut conflicts);
         }
         let was_carried = |txid: &Txid| self.payments.get(txid).is_some_and(Payment::was_carried);
-        // What this very block carries is no victim of it.
-        let carried: BTreeSet<Txid> = ours.iter().map(|found| found.txid).collect();
-        let others = conflicts.into_iter().filter(|txid| !carried.contains(txid));
-        let possible = others.filter(|txid| self.is_possible(*txid));
+        let possible = conflicts.into_iter().filter(|txid| self.is_possible(*txid));
         let (carried, others): (Vec<_>, Vec<_>) = possible.partition(was_carried);
         (ours, carried.into_iter().chain(others).take(CONFLICTS_MAX).collect())
     }

@@ -15,6 +15,7 @@
 
 mod floods;
 mod house;
+mod impossible_blocks;
 mod pages;
 mod properties;
 mod regressions;
