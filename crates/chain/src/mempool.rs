@@ -52,6 +52,12 @@ impl Mempool {
         Self { node, limits, known: HashSet::new() }
     }
 
+    /// Whether the last poll found this transaction, or an earlier one did and it is still there.
+    #[must_use]
+    pub fn knows(&self, txid: &Txid) -> bool {
+        self.known.contains(txid)
+    }
+
     /// Asks what changed. A transaction that vanishes while we ask is skipped.
     ///
     /// # Errors

@@ -15,10 +15,17 @@ use crate::{coins::Coin, event::OurTransaction};
 mod apply;
 mod decide;
 mod matching;
+mod possible;
 mod undo;
 
 /// Blocks that can be taken back; a deeper reorg stops the follower and pages a person.
 pub const REORG_MAX: usize = 100;
+
+/// Transactions that one block makes impossible and that its event names, at most: with what else a
+/// block of 4,000,000 weight units can hold of ours the event stays below the 8 MiB that a journal
+/// takes. A miner could exceed it, by filling several branches of the chain with payments to us; what
+/// is left out is reversed after `adrift_blocks_max` all the same.
+pub const CONFLICTS_MAX: usize = 120_000;
 
 /// One connected block, with what is needed to take it back.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -29,8 +36,8 @@ pub struct Connected {
     pub transactions: Vec<OurTransaction>,
     /// The coins that it spent, in order.
     pub spent: Vec<(Outpoint, Coin)>,
-    /// Deposits that it made impossible.
-    pub conflicts: Vec<Outpoint>,
+    /// Transactions that paid deposits, and that it made impossible.
+    pub conflicts: Vec<Txid>,
 }
 
 /// Where the core stands in the chain.

@@ -7,20 +7,28 @@
 //!                                       Suspense: too small, or to nobody's address
 //! ```
 //!
-//! Mempool sightings are shown, never posted. A credited deposit whose block is replaced is not
+//! Mempool sightings are shown, never posted; one that never was in a block is forgotten
+//! [`REORG_MAX`](crate::chain::REORG_MAX) blocks after it has left the mempool. A credited deposit whose block is replaced is not
 //! taken back at once: nearly always the next block carries it again. Until then it is adrift and
 //! nothing leaves its account; one that had matured must mature again first. If it is gone for good it is reversed by new entries: the available
 //! balance first, then withdrawals that no batch carries, the rest is a claim on the customer.
 
+use std::ops::RangeInclusive;
+
 use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::{AccountId, BlockHeight, Confirmations, DepositId, Outpoint, Sats, Timestamp};
+use primitives::{
+    AccountId, BlockHeight, Confirmations, DepositId, Outpoint, Sats, Timestamp, Txid,
+};
 
 mod apply;
 mod decide;
 pub mod finality;
 mod maturing;
+mod payments;
 
 pub(crate) use maturing::Maturing;
+pub use payments::SIGHTED_MAX;
+pub(crate) use payments::{Payment, Payments};
 
 /// Whether a credited deposit may be withdrawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -114,6 +122,18 @@ impl DepositState {
         matches!(self, Self::Credited { maturity: Maturity::Matured, .. })
     }
 
+    /// The height of the block that makes it impossible, if there is one.
+    #[must_use]
+    pub const fn conflict(&self) -> Option<BlockHeight> {
+        match self {
+            Self::Adrift { conflict, .. } | Self::Orphaned { conflict } => *conflict,
+            Self::Detected
+            | Self::Confirming { .. }
+            | Self::Credited { .. }
+            | Self::Suspense { .. } => None,
+        }
+    }
+
     /// Whether it is in no block, and nothing in the chain makes it impossible.
     #[must_use]
     pub const fn is_possible(&self) -> bool {
@@ -182,8 +202,6 @@ pub struct Deposit {
     pub seen_at: Timestamp,
     /// Whether it is a block's reward.
     pub coinbase: bool,
-    /// All inputs of its transaction, while a reorg may still undo it.
-    pub inputs: Vec<Outpoint>,
     /// Where it is.
     pub state: DepositState,
 }
@@ -195,6 +213,11 @@ impl Deposit {
         let account = self.account.unwrap_or(AccountId::from_u64(0));
         DepositId::new(account, outpoint.txid.0, outpoint.vout)
     }
+}
+
+/// Every place that an output of this transaction can have.
+pub(crate) const fn outputs_of(txid: Txid) -> RangeInclusive<Outpoint> {
+    Outpoint { txid, vout: 0 }..=Outpoint { txid, vout: u32::MAX }
 }
 
 #[cfg(test)]

@@ -272,8 +272,8 @@ body! {
         block: BlockRef,
         /// Its transactions that touch us, in the block's order.
         transactions: Vec<OurTransaction>,
-        /// Deposits that a transaction of this block made impossible.
-        conflicts: Vec<Outpoint>,
+        /// Transactions that paid deposits, and that a transaction of this block made impossible.
+        conflicts: Vec<Txid>,
     }
 }
 body! {

@@ -179,7 +179,7 @@ impl Custody {
             ("scripts", self.scripts == again.scripts),
             ("coins", self.coins == again.coins),
             ("maturing", self.maturing == again.maturing),
-            ("deposit_inputs", self.deposit_inputs == again.deposit_inputs),
+            ("payments", self.payments == again.payments),
             ("unsettled_deposits", self.unsettled_deposits == again.unsettled_deposits),
             ("live_batches", self.live_batches == again.live_batches),
             ("queue", self.queue == again.queue),

@@ -277,6 +277,16 @@ pub enum Refusal {
         /// The newest block.
         tip: BlockRef,
     },
+    /// What the block carries cannot be, by what is known of our own coins.
+    #[error(
+        "block {block} cannot be: {reason}; the node is damaged or lies: compare its chain with another node's"
+    )]
+    BlockImpossible {
+        /// The block that was given.
+        block: BlockRef,
+        /// What cannot be.
+        reason: String,
+    },
     /// Only the newest block can be disconnected.
     #[error("block {block} is not the tip {tip}")]
     BlockNotTip {
@@ -390,6 +400,7 @@ ids! {
     BatchState { .. } => "batch-state" 409,
     BatchMayBeSigned { .. } => "batch-may-be-signed" 409,
     BlockNotNext { .. } => "block-not-next" 409,
+    BlockImpossible { .. } => "block-impossible" 409,
     BlockNotTip { .. } => "block-not-tip" 409,
     ReorgTooDeep { .. } => "reorg-too-deep" 409,
     SettlementSize { .. } => "settlement-size" 422,

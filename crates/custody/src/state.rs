@@ -12,7 +12,7 @@ use crate::{
     Account, Address, Command, CorruptHistory, Deposit, Event, Params, Refusal, Withdrawal, books,
     chain::{ChainState, UnexplainedSpend},
     coins::{Coin, Coins},
-    deposit::Maturing,
+    deposit::{DepositState, Maturing, Payments, outputs_of},
     descriptor::HotDescriptor,
     event::Watched,
     idempotency::IdempotencyKeys,
@@ -50,6 +50,7 @@ pub struct Custody {
     pub(crate) change_scripts: Vec<Vec<u8>>,
     pub(crate) next_change_index: u32,
     pub(crate) deposits: BTreeMap<Outpoint, Deposit>,
+    pub(crate) payments: Payments,
     pub(crate) maturing: Maturing,
     pub(crate) withdrawals: BTreeMap<WithdrawalId, Withdrawal>,
     pub(crate) batches: BTreeMap<BatchId, Batch>,
@@ -68,8 +69,6 @@ pub struct Custody {
     pub(crate) descriptor: Option<HotDescriptor>,
     #[borsh(skip)]
     pub(crate) scripts: HashMap<Box<[u8]>, Watched>,
-    #[borsh(skip)]
-    pub(crate) deposit_inputs: BTreeMap<Outpoint, BTreeSet<Outpoint>>,
     #[borsh(skip)]
     pub(crate) unsettled_deposits: BTreeSet<Outpoint>,
     #[borsh(skip)]
@@ -239,6 +238,7 @@ impl Custody {
     fn rebuild(&mut self) -> Result<(), String> {
         self.coins.rebuild();
         self.maturing.rebuild();
+        self.payments.rebuild();
         if let Some(params) = &self.params {
             let descriptor = HotDescriptor::parse(&params.descriptor);
             self.descriptor = Some(descriptor.map_err(|refusal| refusal.to_string())?);
@@ -253,9 +253,6 @@ impl Custody {
             .map(|(script, watched)| (script.into_boxed_slice(), watched))
             .collect();
         for (outpoint, deposit) in &self.deposits {
-            for input in &deposit.inputs {
-                self.deposit_inputs.entry(*input).or_default().insert(*outpoint);
-            }
             if deposit.state.is_unsettled() {
                 self.unsettled_deposits.insert(*outpoint);
             }
@@ -363,6 +360,15 @@ impl Custody {
     /// Every deposit, in order of its output.
     pub fn deposits(&self) -> impl Iterator<Item = (&Outpoint, &Deposit)> {
         self.deposits.iter()
+    }
+
+    /// Transactions that deposits are waiting for in the mempool, in order of their ids.
+    pub fn detected(&self) -> impl Iterator<Item = Txid> {
+        let waiting = |txid: &Txid| {
+            let mut deposits = self.deposits.range(outputs_of(*txid));
+            deposits.any(|(_, deposit)| deposit.state == DepositState::Detected)
+        };
+        self.payments.ids().copied().filter(waiting)
     }
 
     /// A withdrawal.

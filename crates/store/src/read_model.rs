@@ -40,7 +40,7 @@ impl Projection for Learner {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn create(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
@@ -111,7 +111,12 @@ fn write(
 ) -> Result<(), ProjectionError> {
     let insert = "INSERT OR REPLACE INTO deposit (outpoint, account, at) VALUES (?, ?, ?)";
     for outpoint in &touched.deposits {
-        let Some(deposit) = state.deposit(outpoint) else { continue };
+        let Some(deposit) = state.deposit(outpoint) else {
+            // It never was in a block, and the core has forgotten it.
+            let delete = "DELETE FROM deposit WHERE outpoint = ?";
+            transaction.prepare_cached(delete)?.execute([outpoint.to_string()])?;
+            continue;
+        };
         let account = deposit.account.map(|account| account.to_string());
         let at = i64::try_from(deposit.seen_at.to_millis())?;
         let row = params![outpoint.to_string(), account, at];

@@ -4,7 +4,7 @@ use super::{ChainState, Connected, REORG_MAX, UnexplainedSpend};
 use crate::{
     Custody, books,
     coins::Coin,
-    deposit::DepositState,
+    deposit::{DepositState, outputs_of},
     event::{BlockConnected, Change, OurTransaction, Receipt, Watched},
     payout::BatchState,
     planted::{self, Bug},
@@ -18,8 +18,8 @@ impl Custody {
         if chain.tip.height.next() != Some(block.height) {
             return Err(format!("block {block} does not follow {}", chain.tip));
         }
-        for deposit in &event.conflicts {
-            self.set_conflict(deposit, Some(block.height))?;
+        for txid in &event.conflicts {
+            self.set_conflict(*txid, block.height)?;
         }
         let mut spent = Vec::new();
         for transaction in &event.transactions {
@@ -43,6 +43,7 @@ impl Custody {
             chain.base = buried.block;
             self.bury(&buried);
         }
+        self.forget_gone(block.height);
         Ok(())
     }
 
@@ -149,44 +150,56 @@ impl Custody {
                     self.coins.release(outpoint);
                 }
             }
-            for receipt in &transaction.receipts {
-                let outpoint = Outpoint { txid: transaction.txid, vout: receipt.vout };
-                self.forget_inputs(&outpoint);
-            }
+            self.payments.remove(&transaction.txid);
         }
     }
 
-    /// Marks, or unmarks, that a transaction in the chain makes this deposit impossible. Only the
-    /// first conflict counts: the chain keeps it at least as long as any later one.
-    pub(crate) fn set_conflict(
+    /// Marks that the block at `height` makes this payment impossible. Only a deposit's first
+    /// conflict counts: the chain keeps it at least as long as any later one.
+    fn set_conflict(&mut self, txid: Txid, height: BlockHeight) -> Result<(), String> {
+        let is_possible = |state: &DepositState| state.is_possible();
+        self.change_conflict(txid, is_possible, Some(height))?;
+        self.note_gone(txid, height);
+        Ok(())
+    }
+
+    /// Takes back what the block at `height` had marked.
+    pub(crate) fn lift_conflict(&mut self, txid: Txid, height: BlockHeight) -> Result<(), String> {
+        let by_it = |state: &DepositState| state.conflict() == Some(height);
+        self.change_conflict(txid, by_it, None)?;
+        self.note_gone(txid, self.tip_height());
+        Ok(())
+    }
+
+    fn change_conflict(
         &mut self,
-        deposit: &Outpoint,
+        txid: Txid,
+        concerns: impl Fn(&DepositState) -> bool,
         height: Option<BlockHeight>,
     ) -> Result<(), String> {
-        let known =
-            self.deposits.get_mut(deposit).ok_or_else(|| format!("no deposit {deposit}"))?;
-        match &mut known.state {
-            state @ DepositState::Detected if height.is_some() => {
-                *state = DepositState::Orphaned { conflict: height };
+        let mut changed = false;
+        for (outpoint, deposit) in self.deposits.range_mut(outputs_of(txid)) {
+            if !concerns(&deposit.state) {
+                continue;
             }
-            DepositState::Orphaned { conflict } | DepositState::Adrift { conflict, .. }
-                if conflict.is_some() != height.is_some() =>
-            {
-                *conflict = height;
+            match &mut deposit.state {
+                state @ DepositState::Detected => {
+                    *state = DepositState::Orphaned { conflict: height };
+                }
+                DepositState::Orphaned { conflict } | DepositState::Adrift { conflict, .. } => {
+                    *conflict = height;
+                }
+                DepositState::Confirming { .. }
+                | DepositState::Credited { .. }
+                | DepositState::Suspense { .. } => {
+                    let state = deposit.state.name();
+                    return Err(format!("deposit {outpoint} is {state} and cannot be impossible"));
+                }
             }
-            DepositState::Orphaned { .. } | DepositState::Adrift { .. } => {
-                return Err(format!("deposit {deposit} is impossible already, or not yet"));
-            }
-            DepositState::Detected
-            | DepositState::Confirming { .. }
-            | DepositState::Credited { .. }
-            | DepositState::Suspense { .. } => {
-                let state = known.state.name();
-                return Err(format!("deposit {deposit} is {state} and cannot be impossible"));
-            }
+            self.touched.deposits.insert(*outpoint);
+            changed = true;
         }
-        self.touched.deposits.insert(*deposit);
-        Ok(())
+        changed.then_some(()).ok_or_else(|| format!("nothing of {txid} is in doubt"))
     }
 }
 

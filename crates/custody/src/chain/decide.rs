@@ -6,7 +6,7 @@ use primitives::{BatchId, BlockHash, BlockRef, Outpoint, Timestamp, Txid};
 use super::ChainState;
 use crate::{
     Custody, Event, Refusal,
-    deposit::DepositState,
+    deposit::{DepositState, outputs_of},
     event::{
         BatchFailed, BatchSettled, BatchSigned, BlockConnected, BlockDisconnected, IncidentOpened,
         OurTransaction, ReleasesStopped, TransactionForgotten, TransactionSeen, WithdrawalFailed,
@@ -25,6 +25,8 @@ impl Custody {
             return Err(Refusal::BlockNotNext { block: at, tip: chain.tip });
         }
         let (transactions, conflicts) = self.match_block(block);
+        self.check_possible(at, &transactions, &conflicts)?;
+        // From here on it must succeed.
         let mut events = self.lost_answers(block, &transactions);
         events.push(BlockConnected { block: at, transactions, conflicts }.into());
         Ok(events)
@@ -57,26 +59,41 @@ impl Custody {
         Ok(vec![BlockDisconnected { block }.into()])
     }
 
+    /// What is too small to be credited is not shown: it costs its sender nothing, and us memory. In
+    /// a block it goes to suspense.
     pub(crate) fn see_transaction(&self, transaction: &Transaction) -> Result<Vec<Event>, Refusal> {
-        self.chain()?;
-        let Some(found) = self.match_transaction(transaction, &BTreeSet::new()) else {
+        let min = self.params()?.deposit_min;
+        let Some(mut found) = self.match_transaction(transaction, &BTreeSet::new()) else {
             return Ok(Vec::new());
         };
-        let news = found.receipts.iter().any(|receipt| {
+        found.receipts.retain(|receipt| receipt.value >= min);
+        let (mut new, mut again) = (0_usize, false);
+        for receipt in &found.receipts {
             let outpoint = Outpoint { txid: found.txid, vout: receipt.vout };
-            let known = self.deposits.get(&outpoint).map(|deposit| &deposit.state);
-            matches!(known, None | Some(DepositState::Orphaned { conflict: None }))
-        });
+            match self.deposits.get(&outpoint).map(|deposit| &deposit.state) {
+                None => new = new.saturating_add(1),
+                Some(DepositState::Orphaned { conflict: None }) => again = true,
+                Some(
+                    DepositState::Orphaned { conflict: Some(_) }
+                    | DepositState::Detected
+                    | DepositState::Confirming { .. }
+                    | DepositState::Credited { .. }
+                    | DepositState::Adrift { .. }
+                    | DepositState::Suspense { .. },
+                ) => {}
+            }
+        }
         let own = self.batch_by_txid.contains_key(&found.txid);
-        Ok(if news && !own { vec![TransactionSeen { transaction: found }.into()] } else { vec![] })
+        let room = new == 0 || self.payments.has_room(&found.txid, found.inputs.len(), new);
+        let shown = (new > 0 || again) && room && !own;
+        Ok(if shown { vec![TransactionSeen { transaction: found }.into()] } else { Vec::new() })
     }
 
     pub(crate) fn forget_transaction(&self, txid: Txid) -> Result<Vec<Event>, Refusal> {
         self.chain()?;
-        let outputs = Outpoint { txid, vout: 0 }..=Outpoint { txid, vout: u32::MAX };
         let detected = self
             .deposits
-            .range(outputs)
+            .range(outputs_of(txid))
             .any(|(_, deposit)| deposit.state == DepositState::Detected);
         Ok(if detected { vec![TransactionForgotten { txid }.into()] } else { Vec::new() })
     }

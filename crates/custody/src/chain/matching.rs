@@ -4,16 +4,19 @@
 use std::collections::BTreeSet;
 
 use bitcoin::{Block, Transaction};
-use primitives::{Outpoint, Sats};
+use primitives::{Outpoint, Sats, Txid};
 
+use super::CONFLICTS_MAX;
 use crate::{
     Custody,
+    deposit::{Payment, outputs_of},
     event::{OurTransaction, Receipt, Watched},
 };
 
 impl Custody {
-    /// The transactions of `block` that touch us, and the deposits that it makes impossible.
-    pub(crate) fn match_block(&self, block: &Block) -> (Vec<OurTransaction>, Vec<Outpoint>) {
+    /// The transactions of `block` that touch us, and those that paid deposits and that it makes
+    /// impossible: those that were in a block before come first, since money depends on them.
+    pub(crate) fn match_block(&self, block: &Block) -> (Vec<OurTransaction>, Vec<Txid>) {
         let mut made = BTreeSet::new();
         let mut ours = Vec::new();
         let mut conflicts = BTreeSet::new();
@@ -29,10 +32,10 @@ impl Custody {
             }
             self.find_conflicts(transaction, &mut conflicts);
         }
-        // A deposit that this very block carries is no victim of it.
-        let carried = |deposit: &Outpoint| ours.iter().any(|found| found.txid == deposit.txid);
-        let conflicts = conflicts.into_iter().filter(|deposit| !carried(deposit)).collect();
-        (ours, conflicts)
+        let was_carried = |txid: &Txid| self.payments.get(txid).is_some_and(Payment::was_carried);
+        let possible = conflicts.into_iter().filter(|txid| self.is_possible(*txid));
+        let (carried, others): (Vec<_>, Vec<_>) = possible.partition(was_carried);
+        (ours, carried.into_iter().chain(others).take(CONFLICTS_MAX).collect())
     }
 
     /// What of `transaction` touches us; `made` are coins of ours from earlier in the same block.
@@ -67,20 +70,21 @@ impl Custody {
         Some(OurTransaction { txid, spends, receipts, inputs, coinbase })
     }
 
-    /// Deposits whose inputs `transaction` spends, if it is not their own transaction.
-    fn find_conflicts(&self, transaction: &Transaction, conflicts: &mut BTreeSet<Outpoint>) {
-        if self.deposit_inputs.is_empty() {
+    /// Payments of which `transaction` spends an input, if it is not their own transaction.
+    fn find_conflicts(&self, transaction: &Transaction, conflicts: &mut BTreeSet<Txid>) {
+        let inputs = transaction.input.iter();
+        let spent = inputs.map(|input| super::outpoint(&input.previous_output));
+        let mut endangered: BTreeSet<Txid> =
+            spent.flat_map(|spent| self.payments.spenders(spent)).copied().collect();
+        if endangered.is_empty() {
             return;
         }
-        for input in &transaction.input {
-            let spent = super::outpoint(&input.previous_output);
-            let Some(deposits) = self.deposit_inputs.get(&spent) else { continue };
-            let txid = super::txid(transaction.compute_txid());
-            let endangered = deposits.iter().filter(|deposit| {
-                deposit.txid != txid
-                    && self.deposits.get(deposit).is_some_and(|known| known.state.is_possible())
-            });
-            conflicts.extend(endangered);
-        }
+        endangered.remove(&super::txid(transaction.compute_txid()));
+        conflicts.append(&mut endangered);
+    }
+
+    /// Whether a deposit of this transaction may still come.
+    fn is_possible(&self, txid: Txid) -> bool {
+        self.deposits.range(outputs_of(txid)).any(|(_, deposit)| deposit.state.is_possible())
     }
 }

@@ -33,8 +33,8 @@ impl Custody {
         for transaction in connected.transactions.iter().rev() {
             self.disconnect_transaction(transaction, &mut spent)?;
         }
-        for deposit in &connected.conflicts {
-            self.set_conflict(deposit, None)?;
+        for txid in &connected.conflicts {
+            self.lift_conflict(*txid, connected.block.height)?;
         }
         Ok(())
     }

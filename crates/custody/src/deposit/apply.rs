@@ -1,8 +1,9 @@
-use primitives::{AccountId, Outpoint, Sats};
+use primitives::{AccountId, BlockHeight, Outpoint, Sats, Txid};
 
-use super::{Deposit, DepositState, Maturity};
+use super::{Deposit, DepositState, Maturity, outputs_of};
 use crate::{
     Custody, books,
+    chain::REORG_MAX,
     coins::Coin,
     event::{
         DepositCredited, DepositMatured, DepositReversed, OurTransaction, TransactionForgotten,
@@ -21,7 +22,7 @@ impl Custody {
                 None => {
                     let deposit =
                         self.new_deposit(receipt.value, receipt.watched, &event.transaction);
-                    self.insert_deposit(outpoint, deposit);
+                    self.insert_deposit(outpoint, deposit, &event.transaction.inputs);
                 }
                 Some(DepositState::Orphaned { conflict: None }) => {
                     self.set_deposit_state(&outpoint, DepositState::Detected)?;
@@ -38,6 +39,7 @@ impl Custody {
             news = true;
         }
         let txid = event.transaction.txid;
+        self.note_gone(txid, self.tip_height());
         news.then_some(()).ok_or_else(|| format!("nothing of {txid} is new"))
     }
 
@@ -46,10 +48,9 @@ impl Custody {
         event: &TransactionForgotten,
     ) -> Result<(), String> {
         let txid = event.txid;
-        let outputs = Outpoint { txid, vout: 0 }..=Outpoint { txid, vout: u32::MAX };
         let detected: Vec<Outpoint> = self
             .deposits
-            .range(outputs)
+            .range(outputs_of(txid))
             .filter(|(_, deposit)| deposit.state == DepositState::Detected)
             .map(|(outpoint, _)| *outpoint)
             .collect();
@@ -59,6 +60,7 @@ impl Custody {
         for outpoint in detected {
             self.set_deposit_state(&outpoint, DepositState::Orphaned { conflict: None })?;
         }
+        self.note_gone(txid, self.tip_height());
         Ok(())
     }
 
@@ -68,28 +70,32 @@ impl Custody {
             value,
             seen_at: self.now,
             coinbase: transaction.coinbase,
-            inputs: transaction.inputs.clone(),
             state: DepositState::Detected,
         }
     }
 
-    fn insert_deposit(&mut self, outpoint: Outpoint, deposit: Deposit) {
-        for input in &deposit.inputs {
-            self.deposit_inputs.entry(*input).or_default().insert(outpoint);
-        }
+    fn insert_deposit(&mut self, outpoint: Outpoint, deposit: Deposit, inputs: &[Outpoint]) {
+        self.payments.insert(outpoint.txid, inputs);
         self.touched.deposits.insert(outpoint);
         self.deposits.insert(outpoint, deposit);
     }
 
-    /// No reorg reaches this deposit any more: its inputs need not be watched.
-    pub(crate) fn forget_inputs(&mut self, outpoint: &Outpoint) {
-        let Some(deposit) = self.deposits.get_mut(outpoint) else { return };
-        for input in std::mem::take(&mut deposit.inputs) {
-            if let Some(deposits) = self.deposit_inputs.get_mut(&input) {
-                deposits.remove(outpoint);
-                if deposits.is_empty() {
-                    self.deposit_inputs.remove(&input);
-                }
+    /// Notes whether all deposits of this transaction are gone now that `tip` is the newest block.
+    pub(crate) fn note_gone(&mut self, txid: Txid, tip: BlockHeight) {
+        let mut deposits = self.deposits.range(outputs_of(txid)).map(|(_, deposit)| deposit);
+        let gone = deposits.all(|deposit| matches!(deposit.state, DepositState::Orphaned { .. }));
+        self.payments.set_gone(&txid, gone.then_some(tip));
+    }
+
+    /// Forgets what never was in a block and has been gone for so long that no block that can be
+    /// taken back speaks of it: nothing was posted, and anybody can make any number of them.
+    pub(crate) fn forget_gone(&mut self, tip: BlockHeight) {
+        let kept = u32::try_from(REORG_MAX).unwrap_or(u32::MAX);
+        let Some(old) = tip.0.checked_sub(kept) else { return };
+        for txid in self.payments.gone_since(BlockHeight(old)) {
+            self.payments.remove(&txid);
+            for (outpoint, _) in self.deposits.extract_if(outputs_of(txid), |_, _| true) {
+                self.touched.deposits.insert(outpoint);
             }
         }
     }
@@ -104,11 +110,16 @@ impl Custody {
         let height = coin.height;
         if !self.deposits.contains_key(&outpoint) {
             let deposit = self.new_deposit(coin.value, coin.watched, transaction);
-            self.insert_deposit(outpoint, deposit);
+            self.insert_deposit(outpoint, deposit, &transaction.inputs);
         }
+        self.payments.carry(&outpoint.txid);
         let deposit = self.deposits.get(&outpoint).ok_or("a deposit was just inserted")?.clone();
         let min = self.params().map_or(Sats::MAX, |params| params.deposit_min);
         let (state, against) = match deposit.state {
+            DepositState::Adrift { conflict: Some(_), .. }
+            | DepositState::Orphaned { conflict: Some(_) } => {
+                return Err(format!("deposit {outpoint} is impossible"));
+            }
             DepositState::Adrift { required, maturity, .. }
                 if !planted::active(Bug::CreditedTwice) =>
             {

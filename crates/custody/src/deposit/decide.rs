@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use primitives::{AccountId, BlockHeight, Confirmations, Outpoint, Sats, Txid, WithdrawalId};
 
-use super::{Deposit, DepositState, Maturity};
+use super::{Deposit, DepositState, Maturity, outputs_of};
 use crate::{
     Custody, Event, books,
     coins::COINBASE_MATURITY,
@@ -118,9 +118,7 @@ impl Custody {
 
     /// The sum of a transaction's receipts that are not final yet.
     fn exposure_of_transaction(&self, outpoint: &Outpoint) -> Sats {
-        let txid = outpoint.txid;
-        let outputs = Outpoint { txid, vout: 0 }..=Outpoint { txid, vout: u32::MAX };
-        let receipts = self.deposits.range(outputs).map(|(_, deposit)| deposit);
+        let receipts = self.deposits.range(outputs_of(outpoint.txid)).map(|(_, deposit)| deposit);
         let exposed = receipts.filter(|deposit| deposit.state.is_unsettled());
         Sats::checked_sum(exposed.map(|deposit| deposit.value)).unwrap_or(Sats::MAX)
     }

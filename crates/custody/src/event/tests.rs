@@ -163,7 +163,7 @@ fn chain_events(deposit: Outpoint) -> Vec<Event> {
         BlockConnected {
             block: block(),
             transactions: vec![OurTransaction { coinbase: true, ..our_transaction() }],
-            conflicts: vec![outpoint(6)],
+            conflicts: vec![Txid([0x46; 32])],
         }
         .into(),
         BlockDisconnected { block: block() }.into(),

@@ -21,7 +21,7 @@ use super::Refusal;
 use crate::{
     Command, Params, STATE_VERSION, WithdrawalRequest,
     event::SnapshotTaken,
-    house::{Ask, Customer, House, assembly, btc, cents, params, sats},
+    house::{Ask, Customer, House, assembly, btc, cents, params, sats, stranger},
     idempotency::Idempotency,
     incident::Stop,
     payout::Assembly,
@@ -209,6 +209,11 @@ fn blocks_and_settlements() -> Vec<Refusal> {
     let (mut at, block) = ahead.next_block(&[]);
     at.height.0 += 1;
     let skipping = Command::ConnectBlock { at, block: Arc::new(block) };
+    let (mut twice, alice) = house();
+    let coin = twice.fund(&alice, btc(1));
+    let thefts = [1, 2].map(|to| House::spending(&[coin], &[(stranger(to), btc(1))]));
+    let (place, block) = twice.next_block(&thefts);
+    let spending_twice = Command::ConnectBlock { at: place, block: Arc::new(block) };
     let mut below = House::new();
     below.blocks(2);
     let first = below.chain[0].0;
@@ -224,6 +229,7 @@ fn blocks_and_settlements() -> Vec<Refusal> {
     let whole = overdrawn.settling(1, &[(&alice, &alice, cents(1))]);
     vec![
         no(ahead, skipping),
+        no(twice, spending_twice),
         no(below, Command::DisconnectBlock { block: first }),
         no(start, Command::DisconnectBlock { block: tip }),
         no(reused, altered),
@@ -287,6 +293,7 @@ fn every_refusal_is_met_by_a_command_and_says_what_to_do() {
         409 batch-state: batch_0000000000000001 is built; broadcasting is not possible
         409 batch-may-be-signed: signer-halted does not prove that batch_0000000000000001 was never signed; it stays as it is
         409 block-not-next: block 102 (96d860d9… does not continue 100 (00000000…
+        409 block-impossible: block 107 (1819b997… cannot be: a73e2196effb8610e867b1f3b22c678558f79ad6cbcf671d5d29c91bcca39ecf spends coin 40ea35d7306a24e2aee6958a216a6fd0f4a106ea05f824324b19e696be936813:0, which is spent already; the node is damaged or lies: compare its chain with another node's
         409 block-not-tip: block 101 (96d860d9… is not the tip 102 (c8f39c77…
         409 reorg-too-deep: the chain was replaced below 100 (00000000… deeper than 100 blocks; people must decide: see the runbook `deep-reorg`
         422 settlement-size: a settlement has 1 to 10000 transfers, found 0

@@ -13,7 +13,9 @@
     reason = "tests; expect-test writes the hashes; a story is told in one piece"
 )]
 
+mod floods;
 mod house;
+mod impossible_blocks;
 mod pages;
 mod properties;
 mod regressions;

@@ -21,6 +21,8 @@ pub(crate) struct ChainWorker {
     /// Transactions that left the mempool; forgotten only once every block is connected, since
     /// most of them left it for a block.
     left: Vec<Txid>,
+    /// Whether the core was asked which transactions an earlier life of this process has seen.
+    looked_back: bool,
     pause: Duration,
     stale_after: Seconds,
 }
@@ -64,6 +66,7 @@ impl ChainWorker {
             follower: Follower::new(Node::new(endpoint.clone()), network),
             mempool: Mempool::new(Node::new(endpoint), MempoolLimits::default()),
             left: Vec::new(),
+            looked_back: false,
             pause: Duration::from_millis(config.poll_millis),
             stale_after,
         }
@@ -95,12 +98,25 @@ impl ChainWorker {
         for transaction in delta.added {
             self.tell(Command::SeeTransaction { transaction })?;
         }
+        if !self.looked_back && delta.left_out == 0 {
+            self.look_back()?;
+        }
         // A block may have come between: what it took from the mempool is not gone.
         self.follow()?;
-        for txid in std::mem::take(&mut self.left) {
+        while let Some(txid) = self.left.last() {
             let txid = primitives::Txid(txid.to_byte_array());
             self.tell(Command::ForgetTransaction { txid })?;
+            self.left.pop();
         }
+        Ok(())
+    }
+
+    /// What left the mempool while nobody looked would wait for ever: no poll tells of it.
+    fn look_back(&mut self) -> Result<(), Halt> {
+        let seen = self.shared.core.read(|state| state.detected().collect::<Vec<_>>()).wait()?;
+        let seen = seen.into_iter().map(|txid| Txid::from_byte_array(txid.0));
+        self.left.extend(seen.filter(|txid| !self.mempool.knows(txid)));
+        self.looked_back = true;
         Ok(())
     }
 

@@ -5,8 +5,9 @@ use bitcoin::OutPoint;
 use crate::support::{
     Stage,
     chain::sats,
-    number,
+    number, refusal,
     story::{account, deposits, output_to},
+    text,
 };
 
 #[test]
@@ -143,6 +144,34 @@ fn an_unconfirmed_deposit_that_is_replaced_is_orphaned() {
     stage.at_tip();
     stage.deposit(&alice, coin, "orphaned");
     assert_eq!(number(&account(&alice), "total_sat"), 0);
+    stage.finish();
+}
+
+#[test]
+fn what_left_the_mempool_while_nobody_looked_is_orphaned_and_later_not_shown_any_more() {
+    let mut stage = Stage::new();
+    let alice = stage.customer_with("alice", 30_000_000);
+    let (pays, conflict) = stage.double_spend(&alice.address, 80_000_000);
+    stage.send(&pays);
+    let coin = output_to(&pays, &alice.address);
+    let detected = stage.deposit(&alice, coin, "detected");
+    stage.end_server();
+    stage.send(&conflict);
+    stage.start_server().unwrap();
+    stage.deposit(&alice, coin, "orphaned");
+    assert_eq!(deposits(&alice).len(), 2);
+
+    // The conflict confirms, and a hundred blocks later no reorg can speak of it any more.
+    stage.node.mine(101).unwrap();
+    stage.at_tip();
+    let newest = number(&account(&alice), "journal_seq");
+    let target = format!("/v1/deposits?limit=1&min_seq={newest}");
+    let shown = alice.client.get(&target).unwrap();
+    assert_eq!(text(&shown["data"][0], "status"), "credited", "it takes no place: {shown:#}");
+    assert!(shown["next_cursor"].is_null(), "there is no other: {shown:#}");
+    let object = format!("/v1/deposits/{}", text(&detected, "id"));
+    assert_eq!(refusal(alice.client.get(&object)), "deposit-unknown");
+    assert_eq!(number(&account(&alice), "total_sat"), 30_000_000);
     stage.finish();
 }
 

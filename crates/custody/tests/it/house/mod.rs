@@ -208,7 +208,8 @@ impl House {
     fn note(&mut self) {
         let touched = self.state.take_touched();
         for deposit in touched.deposits {
-            if !self.deposits.contains(&deposit) {
+            let known = self.state.deposit(&deposit).is_some();
+            if known && !self.deposits.contains(&deposit) {
                 self.deposits.push(deposit);
             }
         }

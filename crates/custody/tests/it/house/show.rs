@@ -84,7 +84,7 @@ impl House {
     }
 
     fn show_deposit(&self, deposit: &Outpoint) -> String {
-        let deposit = self.state.deposit(deposit).unwrap();
+        let Some(deposit) = self.state.deposit(deposit) else { return "forgotten".to_owned() };
         let owner = deposit.account.and_then(|account| self.name_of(account)).unwrap_or("nobody");
         let mut text = format!("{} of {owner} {}", amount(deposit.value), deposit.state.name());
         match &deposit.state {

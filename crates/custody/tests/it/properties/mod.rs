@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use crate::house::House;
 use world::{Step, World};
 
-fn config(cases: u32) -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     let usual = ProptestConfig::default();
     let asked = std::env::var_os("PROPTEST_CASES").is_some();
     let cases = if asked { usual.cases } else { cases };
