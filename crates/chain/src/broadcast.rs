@@ -102,7 +102,7 @@ pub fn broadcast(node: &mut Node, transaction: &Transaction) -> Result<Outcome, 
     let refused = match node.send(transaction) {
         Ok(()) if was_there => return Ok(Outcome::Sent(Sent::AlreadyInMempool)),
         Ok(()) => return Ok(Outcome::Sent(Sent::Accepted)),
-        Err(Fault::Rpc { source, .. }) if is_about_the_transaction(&source) => source,
+        Err(Fault::Rpc { cause, .. }) if is_about_the_transaction(&cause) => cause,
         Err(fault) => return Err(fault),
     };
     if refused.code == RpcError::ALREADY_CONFIRMED {

@@ -6,13 +6,14 @@ use crate::{check::Refusal, rpc::RpcError};
 
 /// Something broke between us and the node, or the node said what cannot be.
 ///
-/// The text begins with [`Fault::id`] and says what was tried, what was found and what to do.
+/// The text begins with [`Fault::id`] and says what was tried, what was found and what to do. It is
+/// whole: logs and `/readyz` show it without a chain of sources, so that causes stand in it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
     /// No connection, or it broke.
     #[error(
-        "node-unreachable: {tried} at {address}; see that the node runs and that this is its RPC \
+        "node-unreachable: {tried} at {address}: {cause}; see that the node runs and that this is its RPC \
          address"
     )]
     Unreachable {
@@ -21,7 +22,7 @@ pub enum Fault {
         /// The call.
         tried: String,
         /// What the socket said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The node accepted the call and did not answer in time. Whether it acted is unknown.
     #[error("node-silent: {tried} at {address} had no whole answer within {limit_millis} ms")]
@@ -50,14 +51,14 @@ pub enum Fault {
     },
     /// The file with the node's cookie or password is not there or not `user:password`.
     #[error(
-        "node-credentials: {} does not hold `user:password`; a cookie appears when the node \
-         starts", file.display()
+        "node-credentials: {} does not hold `user:password`: {cause}; a cookie appears when the \
+         node starts", file.display()
     )]
     Credentials {
         /// The file.
         file: PathBuf,
         /// What reading it said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The node refuses what the file holds, even after reading it again.
     #[error(
@@ -91,12 +92,12 @@ pub enum Fault {
         found: String,
     },
     /// The node understood and said no.
-    #[error("node-said-no: {tried}")]
+    #[error("node-said-no: {tried}: {cause}")]
     Rpc {
         /// The call.
         tried: String,
         /// Its code and message.
-        source: RpcError,
+        cause: RpcError,
     },
     /// The node follows another network than the one we are configured for.
     #[error(
@@ -111,14 +112,14 @@ pub enum Fault {
     },
     /// The node gave a block or header that breaks a rule it claims to enforce.
     #[error(
-        "block-refused: block {at} from the node breaks a rule of the network; stop the node and \
-         compare it with another one"
+        "block-refused: block {at} from the node breaks a rule of the network: {cause}; stop the \
+         node and compare it with another one"
     )]
     BlockRefused {
         /// The block that was asked for.
         at: BlockRef,
         /// The rule.
-        source: Refusal,
+        cause: Refusal,
     },
     /// Two answers of the node, or an answer and our cursor, cannot both be true.
     #[error("node-contradiction: {tried} should give {expected}, the node says {found}")]
@@ -201,7 +202,7 @@ impl Fault {
             | Self::Busy { .. }
             | Self::Credentials { .. }
             | Self::Behind { .. } => true,
-            Self::Rpc { source, .. } => source.code == RpcError::WARMING_UP,
+            Self::Rpc { cause, .. } => cause.code == RpcError::WARMING_UP,
             Self::Unauthorized { .. }
             | Self::TooLarge { .. }
             | Self::NotUnderstood { .. }

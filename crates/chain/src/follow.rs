@@ -114,7 +114,7 @@ impl<S: Source> Follower<S> {
         window
             .check(asked, &block)
             .and_then(|()| window.push(block.header))
-            .map_err(|source| Fault::BlockRefused { at, source })?;
+            .map_err(|cause| Fault::BlockRefused { at, cause })?;
         self.most_work = self.most_work.max(window.work());
         Ok(Step::Connect { block: Arc::new(block), at })
     }
@@ -129,7 +129,7 @@ impl<S: Source> Follower<S> {
 
     /// Brings the window to `tip`, from memory where it can, and fetches the headers below.
     fn stand_on(&mut self, tip: BlockRef, place: &Place) -> Result<&mut Window, Fault> {
-        let refused = |source| Fault::BlockRefused { at: tip, source };
+        let refused = |cause| Fault::BlockRefused { at: tip, cause };
         let held = self.window.take_if(|window| window.tip() == tip);
         let mut window = if let Some(window) = held {
             window
@@ -193,7 +193,7 @@ fn fill(window: &mut Window, source: &mut impl Source) -> Result<(), Fault> {
     while let Some(hash) = window.missing_below() {
         let header = source.header(hash)?;
         let at = window.tip();
-        window.extend_below(header).map_err(|source| Fault::BlockRefused { at, source })?;
+        window.extend_below(header).map_err(|cause| Fault::BlockRefused { at, cause })?;
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ impl Node {
     fn find<T: DeserializeOwned>(&mut self, call: &Call) -> Result<Option<T>, Fault> {
         match self.rpc.call(call) {
             Ok(found) => Ok(Some(found)),
-            Err(Fault::Rpc { source, .. }) if source.code == RpcError::NOT_FOUND => Ok(None),
+            Err(Fault::Rpc { cause, .. }) if cause.code == RpcError::NOT_FOUND => Ok(None),
             Err(fault) => Err(fault),
         }
     }

@@ -201,11 +201,13 @@ impl Rpc {
 
     fn read_credentials(&self) -> Result<String, Fault> {
         let file = &self.endpoint.credentials_file;
-        let fault = |source| Fault::Credentials { file: file.clone(), source };
+        let fault = |cause| Fault::Credentials { file: file.clone(), cause };
         let text = fs::read_to_string(file).map_err(fault)?;
         match text.lines().next() {
             Some(line) if line.contains(':') => Ok(STANDARD.encode(line)),
-            _ => Err(fault(io::Error::new(io::ErrorKind::InvalidData, "no `user:password` in it"))),
+            _ => {
+                Err(fault(io::Error::new(io::ErrorKind::InvalidData, "no colon in its first line")))
+            }
         }
     }
 
@@ -232,8 +234,8 @@ impl Rpc {
     fn fault(&self, tried: &str, broken: Broken) -> Fault {
         let (address, tried) = (self.endpoint.address.clone(), tried.to_owned());
         match broken {
-            Broken::Closed(source) | Broken::Io(source) => {
-                Fault::Unreachable { address, tried, source }
+            Broken::Closed(cause) | Broken::Io(cause) => {
+                Fault::Unreachable { address, tried, cause }
             }
             Broken::TimedOut => {
                 let limit_millis = self.endpoint.answer_limit.as_millis();

@@ -20,6 +20,9 @@ const LIFETIME: Seconds = Seconds(30);
 /// How long a server that has just started is waited for.
 const START_PATIENCE: u32 = 100;
 
+/// As much of a stranger's answer as is shown.
+const SAID_CHARS_MAX: usize = 60;
+
 /// Why a request had no success.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,6 +46,19 @@ pub enum ClientFault {
         /// What was found and what to do.
         detail: String,
     },
+    /// Something answered that is not the house.
+    #[error(
+        "{url} was answered {status} with `{said}`, as no strongroom does: is this the address of \
+         its customers' listener (`http.listen`)?"
+    )]
+    Stranger {
+        /// What was asked.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// The first words of the answer.
+        said: String,
+    },
     /// Something on our side.
     #[error("{what}")]
     Local {
@@ -57,7 +73,7 @@ impl ClientFault {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Refused { code, .. } => Some(code),
-            Self::Unreachable { .. } | Self::Local { .. } => None,
+            Self::Unreachable { .. } | Self::Stranger { .. } | Self::Local { .. } => None,
         }
     }
 
@@ -79,6 +95,8 @@ pub enum Caller {
 /// A client of one server.
 pub struct Client {
     base: String,
+    /// The name that is signed and sent as `Host`.
+    authority: String,
     caller: Caller,
     agent: ureq::Agent,
 }
@@ -130,7 +148,16 @@ impl Client {
             .timeout_global(Some(Duration::from_secs(30)))
             .build();
         let base = base.trim_end_matches('/').to_owned();
-        Self { base, caller, agent: config.into() }
+        let authority = base.split_once("://").map_or(base.as_str(), |(_, rest)| rest).to_owned();
+        Self { base, authority, caller, agent: config.into() }
+    }
+
+    /// The same, for a server that customers reach by another name than this connection: requests
+    /// are signed for `authority` and carry it as `Host`.
+    #[must_use]
+    pub fn with_authority(mut self, authority: &str) -> Self {
+        authority.clone_into(&mut self.authority);
+        self
     }
 
     /// Asks for `target`, a path with or without a query.
@@ -221,6 +248,7 @@ impl Client {
     ) -> Result<Value, ClientFault> {
         let url = format!("{}{target}", self.base);
         let mut request = ureq::http::Request::builder().method(method).uri(&url);
+        request = request.header("host", &self.authority);
         request = request.header("content-type", "application/json");
         if let Some(key) = idempotency_key {
             request = request.header("idempotency-key", key);
@@ -235,7 +263,7 @@ impl Client {
         let status = answer.status().as_u16();
         let text = answer.body_mut().read_to_string().map_err(unreachable)?;
         let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        if (200..300).contains(&status) { Ok(value) } else { Err(refused(status, &value)) }
+        judge(&url, target, status, value)
     }
 
     fn credentials(
@@ -256,7 +284,7 @@ impl Client {
             Some((path, query)) => (path, Some(query)),
             None => (target, None),
         };
-        let authority = self.base.split_once("://").map_or(self.base.as_str(), |(_, rest)| rest);
+        let authority = &self.authority;
         let headers: Vec<(&str, &str)> =
             idempotency_key.iter().map(|key| ("idempotency-key", *key)).collect();
         let parts = RequestParts { method, authority, path, query, headers: &headers, body };
@@ -274,13 +302,57 @@ impl Client {
     }
 }
 
+/// An answer, or why it is none. The monitor's own pages have no code and need not be JSON.
+fn judge(url: &str, target: &str, status: u16, value: Value) -> Result<Value, ClientFault> {
+    let done = (200..300).contains(&status);
+    let ours = target.starts_with("/v1/") || target.starts_with("/ops/");
+    let readable = if done { value.is_object() } else { value.get("code").is_some() };
+    if ours && !readable {
+        let said = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let said = said.chars().take(SAID_CHARS_MAX).collect::<String>().trim().to_owned();
+        return Err(ClientFault::Stranger { url: url.to_owned(), status, said });
+    }
+    if done { Ok(value) } else { Err(refused(status, &value)) }
+}
+
 fn refused(status: u16, value: &Value) -> ClientFault {
     let field = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    ClientFault::Refused {
-        code: field("code").unwrap_or_else(|| "unknown".to_owned()),
-        status,
-        detail: field("detail").unwrap_or_else(|| value.to_string()),
+    let code = field("code").unwrap_or_else(|| "unknown".to_owned());
+    let detail = field("detail").unwrap_or_else(|| value.to_string());
+    // Texts of refusals begin with their name, which stands in front already.
+    let detail = match detail.strip_prefix(&format!("{code}: ")) {
+        Some(rest) => rest.to_owned(),
+        None => detail,
+    };
+    ClientFault::Refused { code, status, detail }
+}
+
+/// Whether `base` is an address that this client can speak to.
+///
+/// # Errors
+///
+/// [`ClientFault::Local`] with what to write instead.
+pub fn check_base(base: &str) -> Result<(), ClientFault> {
+    let wrong = |what: String| Err(ClientFault::Local { what });
+    if let Some(name) = base.strip_prefix("https://") {
+        let name = name.split('/').next().unwrap_or_default();
+        return wrong(format!(
+            "--server {base}: this client speaks plain HTTP only; run it beside the server, with \
+             --server http://127.0.0.1:PORT --authority {name}"
+        ));
     }
+    let Some(host) = base.strip_prefix("http://") else {
+        return wrong(format!(
+            "--server {base}: it begins with http://, as in http://127.0.0.1:8080"
+        ));
+    };
+    let host = host.strip_suffix('/').unwrap_or(host);
+    if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
+        return wrong(format!(
+            "--server {base}: host and port alone are needed, as in http://127.0.0.1:8080"
+        ));
+    }
+    Ok(())
 }
 
 /// A text field of an answer.
@@ -313,13 +385,24 @@ pub fn key_id(key: &SigningKey) -> KeyId {
 ///
 /// # Errors
 ///
-/// Where the file exists or cannot be written.
-pub fn write_key(path: &Path, key: &SigningKey) -> std::io::Result<()> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{}", to_hex(&key.to_bytes()))?;
-    file.sync_all()
+/// [`ClientFault::Local`] where the file exists or cannot be written.
+pub fn write_key(path: &Path, key: &SigningKey) -> Result<(), ClientFault> {
+    use std::{io, io::Write, os::unix::fs::OpenOptionsExt};
+    let write = || -> io::Result<()> {
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+        writeln!(file, "{}", to_hex(&key.to_bytes()))?;
+        file.sync_all()
+    };
+    write().map_err(|error| {
+        let path = path.display();
+        let what = if error.kind() == io::ErrorKind::AlreadyExists {
+            format!("{path} exists, and a key is never written over: choose another name")
+        } else {
+            format!("{path} cannot be written: {error}")
+        };
+        ClientFault::Local { what }
+    })
 }
 
 /// Reads a signing key from its file.
@@ -332,6 +415,12 @@ pub fn read_key(path: &Path) -> Result<SigningKey, ClientFault> {
         what: format!("{}: {error}", path.display()),
     };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    if text.contains("-----BEGIN") {
+        return Err(wrong(
+            &"this is PEM, but the 64 hexadecimal digits of the secret key are needed; \
+              docs/request-signing.md says how to make one of the other",
+        ));
+    }
     let seed = from_hex(text.trim()).map_err(|error| wrong(&error))?;
     Ok(SigningKey::from_bytes(&seed))
 }
@@ -351,3 +440,6 @@ pub fn not_after(seconds: u64) -> u64 {
     let end: Timestamp = clock::now().saturating_add(Seconds(seconds));
     end.to_seconds()
 }
+
+#[cfg(test)]
+mod tests;

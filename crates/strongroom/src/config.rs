@@ -1,6 +1,8 @@
 //! The configuration file: TOML, every key known, no secret inside. Amounts are whole satoshis and
 //! times whole seconds; each key names its unit. Reference: `docs/reference/configuration.md`.
 
+mod check;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -30,7 +32,7 @@ pub enum ConfigFault {
         source: std::io::Error,
     },
     /// The file is not what it should be.
-    #[error("{path}: {source}")]
+    #[error("{path} is no configuration of this program")]
     Toml {
         /// Its path.
         path: PathBuf,
@@ -323,14 +325,17 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigFault::File`] and [`ConfigFault::Toml`], which names line and key.
+    /// [`ConfigFault::File`], [`ConfigFault::Toml`], which names line and key, and
+    /// [`ConfigFault::Value`] for what cannot work whatever signer and node say.
     pub fn load(path: &Path) -> Result<Self, ConfigFault> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigFault::File { path: path.to_path_buf(), source })?;
-        toml::from_str(&text).map_err(|source| ConfigFault::Toml {
+        let config: Self = toml::from_str(&text).map_err(|source| ConfigFault::Toml {
             path: path.to_path_buf(),
             source: Box::new(source),
-        })
+        })?;
+        config.check_values()?;
+        Ok(config)
     }
 
     /// The bitcoin network.
@@ -346,12 +351,15 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigFault::File`], and [`ConfigFault::Value`] for a token that is too short or that
-    /// others may read.
+    /// [`ConfigFault::Value`] for a token that cannot be read, is too short, or may be read by
+    /// others.
     pub fn operator_token(&self) -> Result<String, ConfigFault> {
         use std::os::unix::fs::PermissionsExt;
         let path = &self.operator.token_file;
-        let file = |source| ConfigFault::File { path: path.clone(), source };
+        let file = |error| ConfigFault::Value {
+            key: "operator.token_file",
+            reason: format!("{} cannot be read: {error}", path.display()),
+        };
         let mode = std::fs::metadata(path).map_err(file)?.permissions().mode();
         if mode & 0o077 != 0 {
             let reason = format!("{} may be read by others; chmod 600 it", path.display());
@@ -405,7 +413,11 @@ impl Config {
             return Err(ConfigFault::Value { key: "signer.socket", reason });
         }
         if self.signer.deployment.as_ref().is_some_and(|id| *id != signer.deployment.to_string()) {
-            let reason = format!("the signer behind the socket is {}", signer.deployment);
+            let wanted = self.signer.deployment.as_deref().unwrap_or_default();
+            let reason = format!(
+                "{wanted} is wanted, but the signer behind the socket is {}",
+                signer.deployment
+            );
             return Err(ConfigFault::Value { key: "signer.deployment", reason });
         }
         let descriptor = HotDescriptor::parse(&signer.descriptor)
@@ -458,9 +470,11 @@ impl Config {
             fund_share_bps: self.withdrawals.fund_share_bps,
         };
         match params.fault() {
-            Some(reason) => {
-                Err(ConfigFault::Value { key: "configuration", reason: reason.to_owned() })
-            }
+            // What the file alone can have wrong was refused when it was read, under its own key.
+            Some(reason) => Err(ConfigFault::Value {
+                key: "signer.socket",
+                reason: format!("with what the signer says the house cannot open: {reason}"),
+            }),
             None => Ok(params),
         }
     }

@@ -129,7 +129,7 @@ impl Writer {
         let learner = Learner::new(Custody::default());
         let identity = journal.identity();
         let snapshots = SnapshotStore::open(&options.snapshots(), identity)?;
-        let mut views = open_views(&path, identity, &learner)?;
+        let mut views = open_views(&path, identity, &learner).inspect_err(|_| advise(&path))?;
         if views.applied() > journal.size() {
             drop(views);
             remove(&path);
@@ -145,7 +145,11 @@ impl Writer {
             replay_to(journal, state.flatten(), applied)?
         };
         *learner.state() = state;
-        views.catch_up(journal)?;
+        views.catch_up(journal).inspect_err(|fault| {
+            if matches!(fault, Fault::Sqlite { path: at, .. } if *at == path) {
+                advise(&path);
+            }
+        })?;
         let shared = Arc::new(Replica {
             lists: ReadModel::new(views.readers(4)),
             learner: learner.clone(),
@@ -262,6 +266,15 @@ impl Writer {
 
 fn open_views(path: &Path, identity: Identity, learner: &Learner) -> Result<Views, Fault> {
     Views::open(path, identity, vec![Box::new(learner.clone())])
+}
+
+/// What helps where the views cannot be used. A person does it: the reason may be the disk.
+fn advise(path: &Path) {
+    let path = path.display();
+    tracing::error!(
+        "{path} cannot be used; it decides nothing: remove it, with {path}-wal and {path}-shm, and \
+         the next start builds it anew from the journal"
+    );
 }
 
 /// Views of a history that is gone are dropped: they are rebuilt from the journal.

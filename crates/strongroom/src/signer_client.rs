@@ -35,7 +35,9 @@ pub enum SignerFault {
     #[error("the request cannot be sent to the signer")]
     NotSent(#[source] MessageError),
     /// The answer cannot be read.
-    #[error("the signer's answer cannot be read")]
+    #[error(
+        "the signer's answer cannot be read; is that the socket for the server, and not the admin's?"
+    )]
     Unreadable(#[from] MessageError),
     /// The signer said no.
     #[error("{tag}: {detail}")]

@@ -133,7 +133,7 @@ impl Node {
         let method = "getblockhash";
         match self.call::<String>(&Call::new(method, json!([height.0]))) {
             Ok(hash) => Ok(Some(BlockRef { height, hash: hash_in(method, &hash)? })),
-            Err(Fault::Rpc { source, .. }) if source.code == RpcError::BAD_PARAMETER => Ok(None),
+            Err(Fault::Rpc { cause, .. }) if cause.code == RpcError::BAD_PARAMETER => Ok(None),
             Err(fault) => Err(fault),
         }
     }

@@ -150,7 +150,7 @@ impl Node {
         let decoded = txids.iter().zip(answers).map(|(&txid, answer)| match answer {
             Ok(hex) => decode(txid, &hex).map(Some),
             Err(error) if error.code == crate::rpc::RpcError::NOT_FOUND => Ok(None),
-            Err(source) => Err(Fault::Rpc { tried: "getrawtransaction".to_owned(), source }),
+            Err(cause) => Err(Fault::Rpc { tried: "getrawtransaction".to_owned(), cause }),
         });
         decoded.collect()
     }

@@ -72,7 +72,7 @@ pub(super) fn one<T: DeserializeOwned>(tried: &str, body: &[u8]) -> Result<T, Fa
     let raw: &RawValue =
         serde_json::from_slice(body).map_err(|error| not_understood(tried, &error))?;
     let answer = envelope(tried, raw)?.read(tried)?;
-    answer.map_err(|source| Fault::Rpc { tried: tried.to_owned(), source })
+    answer.map_err(|cause| Fault::Rpc { tried: tried.to_owned(), cause })
 }
 
 /// The results of a batch in the order of their ids; the node may answer in any order.

@@ -43,9 +43,9 @@ fn rule_for(lie: impl Fn(&mut Block) + Send + 'static) -> &'static str {
     });
     match step {
         Ok(_) => "passes",
-        Err(Fault::BlockRefused { at, source }) => {
+        Err(Fault::BlockRefused { at, cause }) => {
             assert_eq!(at.height.0, 1);
-            source.rule()
+            cause.rule()
         }
         Err(fault) => panic!("{fault}"),
     }
@@ -113,7 +113,7 @@ fn rule_for_consistent_lie(lie: impl Fn(&mut Block)) -> String {
     let mut follower = Follower::new(Node::new(fake), Network::Regtest);
     match follower.next(first) {
         Ok(_) => "passes".to_owned(),
-        Err(Fault::BlockRefused { source, .. }) => source.rule().to_owned(),
+        Err(Fault::BlockRefused { cause, .. }) => cause.rule().to_owned(),
         Err(fault) => panic!("{fault}: {hash}"),
     }
 }
@@ -163,7 +163,7 @@ fn a_header_that_does_not_hash_to_the_cursor_is_refused() {
     });
     let fault = step.unwrap_err();
     assert!(
-        matches!(&fault, Fault::BlockRefused { source, .. } if source.rule() == "wrong-block-hash"),
+        matches!(&fault, Fault::BlockRefused { cause, .. } if cause.rule() == "wrong-block-hash"),
         "{fault}"
     );
 }
@@ -178,7 +178,7 @@ fn a_claim_of_all_work_there_is_does_not_overflow() {
     });
     let fault = step.unwrap_err();
     assert!(
-        matches!(&fault, Fault::BlockRefused { source, .. } if source.rule() == "impossible-work"),
+        matches!(&fault, Fault::BlockRefused { cause, .. } if cause.rule() == "impossible-work"),
         "{fault}"
     );
 }

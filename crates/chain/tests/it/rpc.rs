@@ -112,6 +112,7 @@ fn a_missing_cookie_is_a_node_that_has_not_started() {
     let endpoint = Endpoint::new("127.0.0.1:9", dir.path().join("none"));
     let fault = Rpc::new(endpoint).call::<Value>(&safe()).unwrap_err();
     assert!(matches!(fault, Fault::Credentials { .. }) && fault.is_transient(), "{fault}");
+    assert!(fault.to_string().contains("No such file"), "{fault}");
 }
 
 #[test]
@@ -132,7 +133,8 @@ fn the_nodes_own_error_keeps_its_code_whatever_the_status() {
     let body = error.to_string();
     let fault = fault_of(move |_| Reply::Body(500, body.clone()));
     let expected = RpcError { code: RpcError::NOT_FOUND, message: "no".to_owned() };
-    assert!(matches!(fault, Fault::Rpc { source, .. } if source == expected));
+    assert!(fault.to_string().contains("-5: no"), "what the node said is shown: {fault}");
+    assert!(matches!(fault, Fault::Rpc { cause, .. } if cause == expected));
     let warming = json!({ "error": { "code": -28, "message": "Loading" }, "id": 0 }).to_string();
     assert!(fault_of(move |_| Reply::Body(500, warming.clone())).is_transient());
 }

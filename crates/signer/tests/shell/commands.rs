@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
 };
 
-use crate::machine::Machine;
+use crate::machine::{Machine, write_private};
 
 fn text(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -56,7 +56,7 @@ fn init_refuses_weak_passphrases_and_weak_work_outside_regtest() {
         ])
     };
     assert!(text(&init("mainnet", "passphrase")).contains("work factor"));
-    fs::write(machine.path("short"), "12345678901\n").unwrap();
+    write_private(&machine.path("short"), "12345678901\n");
     assert!(text(&init("regtest", "short")).contains("characters"));
     assert!(!machine.path("other").exists());
     assert_eq!(init("moon", "passphrase").status.code(), Some(2), "wrong usage");
@@ -106,6 +106,57 @@ fn a_folder_open_to_others_does_not_start() {
     let open = fs::Permissions::from_mode(0o750);
     fs::set_permissions(machine.path("signer"), open).unwrap();
     assert!(text(&machine.serve_in_vain()).contains("chmod 700"));
+}
+
+#[test]
+fn a_passphrase_that_others_may_read_is_refused() {
+    let machine = Machine::new(&[]);
+    for mode in [0o640, 0o604, 0o620] {
+        fs::set_permissions(machine.path("passphrase"), fs::Permissions::from_mode(mode)).unwrap();
+        let served = machine.serve_in_vain();
+        assert_eq!(served.status.code(), Some(1), "{served:?}");
+        assert!(text(&served).contains("chmod 600"), "{served:?}");
+        let arguments = ["init", "--dir", "other", "--network", "regtest", "--passphrase-file"];
+        let made = machine.run(&[&arguments[..], &["passphrase"]].concat());
+        assert!(text(&made).contains("chmod 600"), "{made:?}");
+        assert!(!machine.path("other").exists());
+    }
+}
+
+#[test]
+fn a_folder_without_its_memory_does_not_start() {
+    let machine = Machine::new(&[]);
+    fs::remove_dir_all(machine.path("signer/state")).unwrap();
+    for output in [machine.serve_in_vain(), machine.run(&["selftest", "--dir", "signer"])] {
+        assert_eq!(output.status.code(), Some(6), "{output:?}");
+        assert!(text(&output).contains("signer-state-damaged"), "{output:?}");
+        assert!(text(&output).contains("state is missing"), "{output:?}");
+    }
+    let nowhere = machine.run(&["selftest", "--dir", "elsewhere"]);
+    assert!(text(&nowhere).contains("no signer in elsewhere"), "{nowhere:?}");
+}
+
+#[test]
+fn the_two_sockets_are_not_taken_for_each_other() {
+    let machine = Machine::new(&[]);
+    let arguments = ["serve", "--dir", "signer", "--passphrase-file", "passphrase"];
+    let both = ["--socket", "one", "--admin-socket", "one"];
+    let same = machine.run(&[&arguments[..], &both].concat());
+    assert_eq!(same.status.code(), Some(1), "{same:?}");
+    assert!(text(&same).contains("--socket and --admin-socket are both one"), "{same:?}");
+    let _process = machine.serve();
+    let asked = machine.run(&["status", "--admin-socket", "socket"]);
+    assert_eq!(asked.status.code(), Some(1), "{asked:?}");
+    assert!(text(&asked).contains("is it the socket for the server?"), "{asked:?}");
+}
+
+#[test]
+fn the_program_says_its_name_and_what_it_does() {
+    let machine = Machine::new(&[]);
+    let version = machine.run(&["--version"]);
+    assert!(version.stdout.starts_with(b"strongroom-signer "), "{version:?}");
+    let help = String::from_utf8(machine.run(&["--help"]).stdout).unwrap();
+    assert!(help.starts_with("Holds the key of the hot wallet"), "{help}");
 }
 
 #[test]

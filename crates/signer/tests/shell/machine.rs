@@ -3,8 +3,8 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    os::unix::net::UnixStream,
-    path::PathBuf,
+    os::unix::{fs::PermissionsExt, net::UnixStream},
+    path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Output, Stdio},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -38,11 +38,17 @@ fn program() -> Command {
     command
 }
 
+/// A file that nobody else may read, as a passphrase must be in.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 impl Machine {
     /// A new signer on regtest, made by `init` with more `arguments`.
     pub(crate) fn new(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("passphrase"), PASSPHRASE).unwrap();
+        write_private(&folder.path().join("passphrase"), PASSPHRASE);
         let dir = folder.path().join("signer");
         let done = program()
             .args(["init", "--network", "regtest", "--scrypt-work-factor", "2"])

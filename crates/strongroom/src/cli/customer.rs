@@ -1,18 +1,13 @@
-use std::{
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use bitcoin::{Address, address::NetworkUnchecked};
 use clap::{Args, Subcommand};
 use primitives::{Network, Sats};
 
-use super::{Failure, Server, print, print_json};
+use super::{Failure, Page, Server, address, print, print_json};
 use crate::{
     client::{self, Ask, Caller, Client, ClientFault},
     clock,
-    config::bitcoin_network,
 };
 
 /// Who asks, and whom.
@@ -28,7 +23,7 @@ pub(crate) struct Customer {
 impl Customer {
     fn client(&self) -> Result<Client, ClientFault> {
         let key = client::read_key(&self.key_file)?;
-        Ok(Client::new(&self.server.server, Caller::Key(key)))
+        self.server.client(Caller::Key(key))
     }
 }
 
@@ -51,11 +46,15 @@ pub(crate) enum CustomerCommand {
     Deposits {
         #[command(flatten)]
         who: Customer,
+        #[command(flatten)]
+        page: Page,
     },
     /// Withdrawals, newest first.
     Withdrawals {
         #[command(flatten)]
         who: Customer,
+        #[command(flatten)]
+        page: Page,
     },
     /// Sign a payout intent and ask for its withdrawal.
     Withdraw {
@@ -105,8 +104,10 @@ pub(super) fn run(command: CustomerCommand) -> Result<(), Failure> {
             };
             who.client()?.post_once("/v1/deposit-addresses", &key)?
         }
-        CustomerCommand::Deposits { who } => who.client()?.get("/v1/deposits")?,
-        CustomerCommand::Withdrawals { who } => who.client()?.get("/v1/withdrawals")?,
+        CustomerCommand::Deposits { who, page } => who.client()?.get(&page.of("/v1/deposits"))?,
+        CustomerCommand::Withdrawals { who, page } => {
+            who.client()?.get(&page.of("/v1/withdrawals"))?
+        }
         CustomerCommand::Withdraw { who, to, amount_sat, valid_hours } => {
             withdraw(&who, &to, amount_sat, valid_hours)?
         }
@@ -130,8 +131,7 @@ fn withdraw(
     let deployment = client.get("/v1/deployment")?;
     let account = client.get("/v1/account")?;
     let network: Network = client::text(&deployment, "network")?.parse()?;
-    let address: Address<NetworkUnchecked> = Address::from_str(to)?;
-    let address = address.require_network(bitcoin_network(network))?;
+    let address = address::parse(to, network)?;
     let fee = deployment.get("withdrawal_fee_sat").and_then(serde_json::Value::as_u64);
     let fee = fee.ok_or_else(|| anyhow!("no `withdrawal_fee_sat` in {deployment}"))?;
     let ask = Ask {

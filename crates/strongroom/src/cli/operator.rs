@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Failure, Server, print_json};
+use super::{Failure, Page, Server, print_json};
 use crate::client::{Caller, Client};
 
 /// Which operator asks, and whom.
@@ -22,7 +22,9 @@ impl Operator {
         let path = &self.token_file;
         let token =
             std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-        Ok(Client::new(&self.server.server, Caller::Operator(token.trim().to_owned())))
+        let token = token.trim();
+        ensure!(!token.is_empty(), "{} holds no token: it is empty", path.display());
+        Ok(self.server.client(Caller::Operator(token.to_owned()))?)
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
@@ -41,6 +43,8 @@ pub(crate) enum OperatorCommand {
     Incidents {
         #[command(flatten)]
         who: Operator,
+        #[command(flatten)]
+        page: Page,
     },
     /// The newest withdrawals in one state.
     Withdrawals {
@@ -50,9 +54,8 @@ pub(crate) enum OperatorCommand {
         /// `settled`, `refused`, `rejected`, `cancelled` or `failed`.
         #[arg(long, default_value = "in-review")]
         status: String,
-        /// From the last page.
-        #[arg(long)]
-        cursor: Option<String>,
+        #[command(flatten)]
+        page: Page,
     },
     /// One withdrawal.
     Withdrawal {
@@ -144,10 +147,11 @@ pub(super) fn run(command: OperatorCommand) -> Result<(), Failure> {
     let nothing = json!({});
     let answer = match command {
         OperatorCommand::Overview { who } => who.client()?.get("/ops/v1/overview")?,
-        OperatorCommand::Incidents { who } => who.client()?.get("/ops/v1/incidents")?,
-        OperatorCommand::Withdrawals { who, status, cursor } => {
-            let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-            who.client()?.get(&format!("/ops/v1/withdrawals?status={status}{cursor}"))?
+        OperatorCommand::Incidents { who, page } => {
+            who.client()?.get(&page.of("/ops/v1/incidents"))?
+        }
+        OperatorCommand::Withdrawals { who, status, page } => {
+            who.client()?.get(&page.of(&format!("/ops/v1/withdrawals?status={status}")))?
         }
         OperatorCommand::Withdrawal { who, id } => {
             who.client()?.get(&format!("/ops/v1/withdrawals/{id}"))?

@@ -90,7 +90,7 @@ pub(super) fn tell(house: &House) -> anyhow::Result<()> {
 }
 
 fn heading(text: &str) -> anyhow::Result<()> {
-    Ok(print(&format!("\n{text}"))?)
+    print(&format!("\n{text}"))
 }
 
 fn sats(sat: u64) -> anyhow::Result<Sats> {
@@ -114,7 +114,7 @@ fn deposit_reaches(name: &str, customer: &Customer, wanted: &str) -> anyhow::Res
     })?;
     let number = |field: &str| seen.get(field).and_then(Value::as_u64).unwrap_or(0);
     let (have, need) = (number("confirmations"), number("required_confirmations"));
-    Ok(print(&format!("  {name:<6} {wanted:<11} {have} of {need} confirmations"))?)
+    print(&format!("  {name:<6} {wanted:<11} {have} of {need} confirmations"))
 }
 
 fn balance(name: &str, customer: &Customer, wanted: u64) -> anyhow::Result<()> {
@@ -123,7 +123,7 @@ fn balance(name: &str, customer: &Customer, wanted: u64) -> anyhow::Result<()> {
     if available != Some(wanted) {
         bail!("{name} should have {wanted} sat available, found {account}");
     }
-    Ok(print(&format!("  {name:<6} has {wanted} sat available"))?)
+    print(&format!("  {name:<6} has {wanted} sat available"))
 }
 
 fn reaches(customer: &Customer, id: &str, wanted: &str) -> anyhow::Result<Value> {

@@ -62,11 +62,15 @@ impl Edge {
     async fn operator(&self, request: Request) -> Result<Raw, Problem> {
         let raw = Raw::read(request, BODY_MAX).await?;
         let token = raw.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-        if token.is_some_and(|token| Self::token_hash(token) == self.operator_token) {
-            return Ok(raw);
-        }
-        let detail = "send `Authorization: Bearer` and the temporary operator token".to_owned();
-        Err(Problem::new("operator-unknown", 401, detail))
+        let detail = match token {
+            Some(token) if Self::token_hash(token) == self.operator_token => return Ok(raw),
+            Some(_) => {
+                "the token that was sent is not this server's: it is what stood in \
+                 operator.token_file when the server started"
+            }
+            None => "send `Authorization: Bearer` and the temporary operator token",
+        };
+        Err(Problem::new("operator-unknown", 401, detail.to_owned()))
     }
 
     /// Has a command decided that has nothing to show but the journal's entry.

@@ -1,4 +1,4 @@
-//! Ctrl-C while a house runs: noticed at the next look, so that whoever owns the house drops it and
+//! Ctrl-C while a house runs, or the end of its terminal: noticed at the next look, so that whoever owns the house drops it and
 //! nothing is left behind.
 
 use std::{
@@ -13,6 +13,8 @@ use std::{
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::clock;
+
 static ASKED: AtomicBool = AtomicBool::new(false);
 static LISTENING: OnceLock<()> = OnceLock::new();
 
@@ -21,7 +23,7 @@ static LISTENING: OnceLock<()> = OnceLock::new();
 #[error("interrupted")]
 pub struct Interrupted;
 
-/// From now on SIGINT and SIGTERM are noted instead of ending the process at once.
+/// From now on SIGINT, SIGTERM and SIGHUP are noted instead of ending the process at once.
 ///
 /// # Errors
 ///
@@ -31,15 +33,20 @@ pub fn listen() -> io::Result<()> {
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut interrupt, mut terminate) = {
+    let (mut interrupt, mut terminate, mut hang_up) = {
         let _inside = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        )
     };
     thread::Builder::new().name("interrupts".to_owned()).spawn(move || {
         runtime.block_on(async {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hang_up.recv() => {}
             }
         });
         ASKED.store(true, Ordering::Relaxed);
@@ -56,9 +63,19 @@ pub fn check() -> Result<(), Interrupted> {
     if ASKED.load(Ordering::Relaxed) { Err(Interrupted) } else { Ok(()) }
 }
 
-/// Sleeps until a person asks for the end.
-pub fn wait() {
+/// Until a person asks for the end, does `what` each time that `pause` is over.
+///
+/// # Errors
+///
+/// That of `what`.
+pub fn repeat(pause: Duration, mut what: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut done = clock::monotonic();
     while check().is_ok() {
         thread::sleep(Duration::from_millis(50));
+        if done.elapsed() >= pause {
+            what()?;
+            done = clock::monotonic();
+        }
     }
+    Ok(())
 }

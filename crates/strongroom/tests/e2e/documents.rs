@@ -1,6 +1,8 @@
 //! Documents that say what the code says.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command,
+};
 
 use serde_json::Value;
 
@@ -109,6 +111,7 @@ fn the_keys_that_the_signer_writes_are_the_rows_of_their_page() {
     let dir = tempfile::tempdir().unwrap();
     let (signer, passphrase) = (dir.path().join("signer"), dir.path().join("passphrase"));
     fs::write(&passphrase, "seven words that nobody else would ever guess").unwrap();
+    fs::set_permissions(&passphrase, PermissionsExt::from_mode(0o600)).unwrap();
     let mut init = Command::new(program().with_file_name("strongroom-signer"));
     init.args(["init", "--network", "regtest", "--capacity-sat", "100000000", "--dir"])
         .arg(&signer);

@@ -29,6 +29,7 @@ mod limits;
 mod lists;
 mod operations;
 mod parallel;
+mod readme;
 mod reversals;
 mod segwit_v0;
 mod snapshots;

@@ -1,9 +1,19 @@
 //! What operators do: review, freeze, stop, halt.
 
-use serde_json::{Value, json};
-use strongroom::{client::ClientFault, house::Customer};
+use std::{
+    fs, io,
+    process::{Command, Output},
+};
 
-use crate::support::{Stage, chain::sats, number, refusal, story::account, text};
+use serde_json::{Value, json};
+use strongroom::{
+    client::{self, ClientFault},
+    house::Customer,
+};
+
+use crate::support::{
+    Stage, chain::sats, number, program, refusal, story::account, strongroom, text, words,
+};
 
 impl Stage {
     fn order(&self, path: &str) -> Result<Value, ClientFault> {
@@ -148,4 +158,74 @@ fn a_halted_signer_signs_nothing_and_the_monitor_names_it() {
     stage.wait_until_ready().unwrap();
     stage.settle(&alice, &id);
     stage.finish();
+}
+
+/// `strongroom` with these arguments, asking this stage's server.
+fn asks(stage: &Stage, arguments: &[&str], more: &[&str]) -> Output {
+    let url = stage.url();
+    strongroom(&[arguments, &["--server", &url], more].concat())
+}
+
+#[test]
+fn the_command_line_asks_in_a_name_that_is_not_the_connection_s() {
+    let mut stage = Stage::new();
+    let alice = stage.customer_with("alice", 100_000_000);
+    let key = stage.dir.join("alice.key");
+    client::write_key(&key, &alice.key).unwrap();
+    let key = ["--key-file", key.to_str().unwrap()];
+    stage.restart_with("authorities = [", "authorities = [\"api.exchange.example\"] # [");
+    let unnamed = asks(&stage, &["customer", "account"], &key);
+    assert_eq!(unnamed.status.code(), Some(3), "{}", words(&unnamed));
+    let said = words(&unnamed);
+    assert!(said.contains("request-authority-wrong (401): `127."), "its name stands once: {said}");
+    let name = ["--authority", "api.exchange.example"];
+    let named = asks(&stage, &["customer", "account"], &[key, name].concat());
+    assert!(named.status.success(), "{}", words(&named));
+    let page = asks(&stage, &["customer", "deposits", "--limit", "1"], &[key, name].concat());
+    assert!(words(&page).contains("credited"), "{}", words(&page));
+    let mistyped = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kyqt080";
+    let pay = ["customer", "withdraw", "--amount-sat", "20000", "--to", mistyped];
+    let refused = asks(&stage, &pay, &[key, name].concat());
+    assert!(words(&refused).contains(mistyped), "{}", words(&refused));
+    assert!(words(&refused).contains("checksum does not match"), "{}", words(&refused));
+    let tls = ["customer", "account", "--server", "https://api.exchange.example"];
+    let tls = strongroom(&[&tls[..], &key].concat());
+    assert!(words(&tls).contains("--authority api.exchange.example"), "{}", words(&tls));
+    stage.finish();
+}
+
+#[test]
+fn the_command_line_says_what_is_wrong_with_a_token_and_with_who_answers() {
+    let stage = Stage::new();
+    let token = stage.dir.join("other-token");
+    let overview = |token: &str| asks(&stage, &["ops", "overview"], &["--token-file", token]);
+    fs::write(&token, "\n").unwrap();
+    let token = token.to_str().unwrap();
+    assert!(words(&overview(token)).contains("other-token holds no token"), "it is empty");
+    fs::write(token, "0".repeat(64)).unwrap();
+    let wrong = overview(token);
+    assert_eq!(wrong.status.code(), Some(3), "{}", words(&wrong));
+    assert!(words(&wrong).contains("the token that was sent is not this server's"), "{wrong:?}");
+    let right = stage.token_file();
+    let right = ["--token-file", right.to_str().unwrap()];
+    let elsewhere = ["ops", "overview", "--server", &stage.monitor_url()];
+    let stranger = strongroom(&[&elsewhere[..], &right].concat());
+    assert_eq!(stranger.status.code(), Some(5), "{}", words(&stranger));
+    assert!(words(&stranger).contains("http.listen"), "{}", words(&stranger));
+    for list in [&["ops", "incidents"][..], &["ops", "withdrawals", "--status", "queued"]] {
+        let listed = asks(&stage, list, &[&right[..], &["--limit", "1", "--cursor", "0"]].concat());
+        assert!(words(&listed).contains("data") || words(&listed).contains("cursor"), "{listed:?}");
+    }
+    stage.finish();
+}
+
+#[test]
+fn the_command_line_says_what_it_is_for_and_ends_quietly_when_nobody_reads_on() {
+    let help = words(&strongroom(&["--help"]));
+    assert!(help.starts_with("Keeps the bitcoin of an exchange's customers"), "{help}");
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(program()).arg("openapi").stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(141), "{output:?}");
+    assert_eq!(words(&output), "");
 }

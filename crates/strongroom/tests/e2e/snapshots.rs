@@ -296,13 +296,18 @@ fn a_snapshot_of_more_entries_than_the_journal_has_keeps_it_from_opening() {
     assert!(refused.starts_with("shorter-than-position: "), "{refused}");
 }
 
+/// The file of a snapshot of so many entries.
+fn name(size: u64) -> String {
+    format!("{size:020}-v{}.snapshot", custody::STATE_VERSION)
+}
+
 #[test]
 fn saving_is_named_once_and_leads_to_no_other_saving() {
     let mut room = Room::new();
     room.open_accounts(3);
     room.lives(0);
     assert_eq!(room.heads.len() - 1, 4, "the second saving found nothing to save");
-    assert_eq!(room.files(), ["00000000000000000003-v3.snapshot"]);
+    assert_eq!(room.files(), [name(3)]);
     // And not in the next life either.
     room.lives(4);
     assert_eq!(room.heads.len() - 1, 4);
@@ -317,7 +322,7 @@ fn of_those_that_the_journal_names_the_newest_two_are_kept() {
         let size = room.heads.len() - 1;
         room.lives(size);
     }
-    let names = ["00000000000000000008-v3.snapshot", "00000000000000000011-v3.snapshot"];
+    let names = [name(8), name(11)];
     assert_eq!(room.files(), names);
     room.begins_with(Some(11), Some(12));
 }
@@ -329,7 +334,7 @@ fn a_snapshot_without_a_name_pushes_out_none_with_one() {
     room.save();
     room.open_accounts(1);
     room.lives(31);
-    let names = ["00000000000000000020-v3.snapshot", "00000000000000000031-v3.snapshot"];
+    let names = [name(20), name(31)];
     assert_eq!(room.files(), names);
 }
 

@@ -41,21 +41,29 @@ impl Stage {
 fn a_wrong_configuration_is_refused_and_the_key_is_named() {
     let mut stage = Stage::new();
     stage.end_server();
+    let other = "11".repeat(32);
+    let deployment = format!("signer.sock\"\ndeployment = \"{other}\"");
+    let said = stage.refuses("signer.sock\"", &deployment);
+    assert!(said.contains(&format!("signer.deployment: {other} is wanted")), "{said}");
     for (old, new, named) in [
         ("round_millis = 100", "round_millis = 100\ncolour = 3", "colour"),
         ("poll_millis = 100", "poll_millis = \"soon\"", "poll_millis"),
         ("network = \"regtest\"", "network = \"moon\"", "network"),
         ("network = \"regtest\"", "network = \"signet\"", "signer.socket"),
+        ("authorities = [", "authorities = [\"https://a.example\", ", "http.authorities"),
         ("confirmations_fixed = 3", "attacker_permille = 600", "deposits.attacker_permille"),
         ("confirmations_fixed = 3", "majority_permille = 999", "deposits.majority_permille"),
         ("final_confirmations = 3", "final_confirmations = 0", "final_confirmations"),
         ("round_millis = 100", "fee_target_blocks = 0", "payouts.fee_target_blocks"),
         ("signer.sock\"", "signer.sock\"\ndeployment = \"00\"", "signer.deployment"),
+        ("cool_down_seconds = 3", "cool_down_seconds = 259200", "withdrawals.cool_down_seconds"),
+        ("retry_seconds = 2", "batch_outputs_max = 0", "payouts.batch_outputs_max"),
         ("review_from_sat = 200000000", "min_sat = 2100000000000001", "withdrawals.min_sat"),
-        ("operator-token\"", "no-such-token\"", "no-such-token"),
+        ("operator-token\"", "no-such-token\"", "operator.token_file"),
     ] {
         let said = stage.refuses(old, new);
         assert!(said.contains(named), "`{new}`: {said}");
+        assert!(said.matches("TOML parse error").count() < 2, "it is said once: {said}");
         // What needs no signer is said by the check alone, in the same words.
         let checked = stage.checks("other.toml");
         if new.contains("signet") {
@@ -131,5 +139,25 @@ fn a_house_whose_signer_is_away_says_so_without_being_asked_to_pay() {
     stage.not_ready("signer-halted: a drill");
     stage.signer_admin(&["resume"]);
     stage.wait_until_ready().unwrap();
+    stage.finish();
+}
+
+#[test]
+fn damaged_views_are_named_with_what_to_do_and_are_built_anew_without_them() {
+    let mut stage = Stage::new();
+    let alice = stage.customer("alice").unwrap();
+    stage.end_server();
+    let views = stage.journal().with_file_name("views.sqlite");
+    // The log of the last writes would mend the file.
+    for suffix in ["-wal", "-shm"] {
+        let _absent = fs::remove_file(format!("{}{suffix}", views.display()));
+    }
+    fs::write(&views, "no database at all, but long enough to be looked at".repeat(40)).unwrap();
+    let said = stage.refuses("round_millis = 100", "round_millis = 100");
+    assert!(said.contains("views.sqlite") && said.contains("remove it"), "{said}");
+    assert!(!said.contains('\u{1b}'), "colours are for terminals: {said:?}");
+    fs::remove_file(&views).unwrap();
+    stage.start_server().unwrap();
+    assert_eq!(crate::support::story::account(&alice)["total_sat"], 0);
     stage.finish();
 }

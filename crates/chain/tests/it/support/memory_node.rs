@@ -156,7 +156,7 @@ impl Source for MemoryNode {
 
     fn block(&mut self, hash: BlockHash) -> Result<Block, Fault> {
         let kept = self.blocks.get(&hash);
-        let fault = || Fault::Rpc { tried: "getblock".to_owned(), source: not_found() };
+        let fault = || Fault::Rpc { tried: "getblock".to_owned(), cause: not_found() };
         kept.map(|kept| kept.block.clone()).ok_or_else(fault)
     }
 

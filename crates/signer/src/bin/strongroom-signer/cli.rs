@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use primitives::{AccountId, KeyId, Network};
 
-/// Examines, reserves and signs payouts within its own limit.
+/// Holds the key of the hot wallet, and signs payouts that it has examined itself, within a limit of
+/// its own.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(name = "strongroom-signer", version)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -71,7 +72,7 @@ pub(crate) enum Kind {
 
 #[derive(Args)]
 pub(crate) struct Passphrase {
-    /// A file with the passphrase of the key file; else the file that the environment variable
+    /// A file with the passphrase of the key file, mode 600; else the file that the environment variable
     /// `STRONGROOM_SIGNER_PASSPHRASE_FILE` names.
     #[arg(long)]
     pub(crate) passphrase_file: Option<PathBuf>,

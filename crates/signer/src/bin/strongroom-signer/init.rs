@@ -1,7 +1,5 @@
 //! `init`: a new key, its settings, an empty state.
 
-use std::io::Write;
-
 use anyhow::{Context, ensure};
 use primitives::{Network, Sats, Seconds};
 use signer::{HotDescriptor, Limits, ScriptKind, Settings, Signer};
@@ -11,6 +9,7 @@ use crate::{
     file_memory::FileMemory,
     key_file::{self, Seed, WORK_FACTOR_MIN},
     layout::{Layout, create_file, create_folder, sync_folder},
+    print,
 };
 
 /// Writes the signer's folder and prints what the world may know of it.
@@ -42,13 +41,7 @@ pub(crate) fn init(arguments: &Init) -> anyhow::Result<()> {
     drop(Signer::open(settings.clone(), memory)?);
     sync_folder(&arguments.dir).context("making the folder durable")?;
 
-    writeln!(
-        std::io::stdout(),
-        "descriptor {}\ndeployment {}",
-        settings.descriptor,
-        settings.deployment()
-    )?;
-    Ok(())
+    print(&format!("descriptor {}\ndeployment {}", settings.descriptor, settings.deployment()))
 }
 
 fn settings(arguments: &Init, descriptor: &str) -> anyhow::Result<Settings> {

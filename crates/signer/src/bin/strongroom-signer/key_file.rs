@@ -101,9 +101,12 @@ pub(crate) fn read_passphrase(arguments: &Passphrase) -> anyhow::Result<SecretSt
     };
     let about = || format!("reading the passphrase file {}", path.display());
     let mode = fs::metadata(&path).with_context(about)?.permissions().mode();
-    if mode.trailing_zeros() < 6 {
-        tracing::warn!(path = %path.display(), "the passphrase file is open to other users");
-    }
+    ensure!(
+        mode.trailing_zeros() >= 6,
+        "the passphrase file {} is open to other users (mode {:o}): chmod 600 it",
+        path.display(),
+        mode & 0o777
+    );
     let text = Zeroizing::new(fs::read_to_string(&path).with_context(about)?);
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);

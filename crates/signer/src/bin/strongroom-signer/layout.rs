@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use signer::Settings;
+use signer::{Fault, Settings};
 
 /// The paths in the signer's folder.
 pub(crate) struct Layout<'a>(pub(crate) &'a Path);
@@ -29,11 +29,16 @@ impl Layout<'_> {
     /// The root settings, from a folder that only its owner may enter.
     pub(crate) fn read_settings(&self) -> anyhow::Result<Settings> {
         let path = self.settings();
-        for private in [self.0, &self.state()] {
-            let mode = fs::metadata(private)
-                .with_context(|| format!("no signer in {}", self.0.display()))?
-                .permissions()
-                .mode();
+        let no_signer = || format!("no signer in {}", self.0.display());
+        fs::metadata(&path).with_context(no_signer)?;
+        let state = self.state();
+        if !state.try_exists().with_context(no_signer)? {
+            // Settings without memory: what was signed is forgotten, and it would be signed again.
+            return Err(Fault::StateDamaged { what: format!("{} is missing", state.display()) })
+                .context("do not go on with this key: see docs/signer.md, Files");
+        }
+        for private in [self.0, &state] {
+            let mode = fs::metadata(private).with_context(no_signer)?.permissions().mode();
             ensure!(
                 mode.trailing_zeros() >= 6,
                 "{} is open to other users (mode {:o}): chmod 700 it, and find out who was there",

@@ -2,9 +2,12 @@
 //! and the randomness; what is signed is decided by the library, which has none of them.
 //!
 //! Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 5 the signer cannot be reached, 6 its
-//! state failed verification.
+//! state failed verification, 141 whoever read the output is gone.
 
-use std::process::ExitCode;
+use std::{
+    io::{ErrorKind, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
@@ -35,6 +38,19 @@ struct Unreachable {
     source: std::io::Error,
 }
 
+/// Whoever read standard output does so no longer, as `head` does when it has enough.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output any more")]
+struct ReaderGone;
+
+/// What was asked for, to standard output.
+fn print(text: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(ReaderGone.into()),
+        written => Ok(written?),
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
@@ -45,6 +61,8 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // As a shell counts those that SIGPIPE ended; there is nobody to tell.
+        Err(error) if error.is::<ReaderGone>() => ExitCode::from(141),
         Err(error) => {
             eprintln!("strongroom-signer: {error:#}");
             exit_code(&error)

@@ -45,6 +45,12 @@ pub(crate) fn serve(arguments: &cli::Serve) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
+    ensure!(
+        arguments.socket != arguments.admin_socket,
+        "--socket and --admin-socket are both {}: the server must not reach the admin's socket; \
+         give it a name of its own",
+        arguments.socket.display()
+    );
     let clocks = Clocks::start();
     signer::selftest()?;
     let layout = Layout(&arguments.dir);

@@ -1,6 +1,6 @@
 //! The commands that talk to a running signer.
 
-use std::{io::Write, os::unix::net::UnixStream, path::Path};
+use std::{os::unix::net::UnixStream, path::Path};
 
 use anyhow::{Context, bail};
 use serde_json::json;
@@ -10,6 +10,7 @@ use super::{AdminRequest, AdminResponse, StatusView};
 use crate::{
     Unreachable,
     cli::{Admin, CustomerKey},
+    print,
     socket::{Frame, read_frame, write_frame},
 };
 
@@ -38,7 +39,7 @@ pub(crate) fn run(command: Admin) -> anyhow::Result<()> {
         AdminResponse::Status(status) => status_text(&status),
         AdminResponse::Denied { detail } => bail!("denied: {detail}"),
     };
-    writeln!(std::io::stdout(), "{text}").context("printing the answer")
+    print(&text)
 }
 
 fn ask(socket: &Path, request: &AdminRequest) -> anyhow::Result<AdminResponse> {
@@ -48,9 +49,15 @@ fn ask(socket: &Path, request: &AdminRequest) -> anyhow::Result<AdminResponse> {
     };
     let mut stream = UnixStream::connect(socket).map_err(unreachable)?;
     write_frame(&mut stream, request).map_err(unreachable)?;
+    let unread = || {
+        format!(
+            "{} answers, but not as an admin socket does: is it the socket for the server?",
+            socket.display()
+        )
+    };
     match read_frame(&mut stream).map_err(unreachable)? {
-        Frame::Body(body) => decode_body(&body).context("reading the signer's answer"),
-        Frame::TooLarge(error) => Err(error).context("reading the signer's answer"),
+        Frame::Body(body) => decode_body(&body).with_context(unread),
+        Frame::TooLarge(error) => Err(error).with_context(unread),
         Frame::End => bail!("the signer ended without an answer: look into its log"),
     }
 }
