@@ -196,7 +196,7 @@ fn blocks_and_settlements() -> Vec<Refusal> {
     let mut ahead = House::new();
     let (mut at, block) = ahead.next_block(&[]);
     at.height.0 += 1;
-    let skipping = Command::ConnectBlock { at, block: Arc::new(block) };
+    let skipping = Command::ConnectBlock { at, work: [0; 32], block: Arc::new(block) };
     let mut below = House::new();
     below.blocks(2);
     let first = below.chain[0].0;
