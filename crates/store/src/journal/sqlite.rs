@@ -3,6 +3,8 @@
 mod lock;
 mod meta;
 mod open;
+#[cfg(test)]
+mod tests;
 pub(crate) mod wal;
 
 pub(crate) use lock::Lock;
