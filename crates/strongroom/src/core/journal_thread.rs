@@ -11,6 +11,9 @@ use store::{Entry, Journal, Record};
 
 use super::{turn::Turn, witness::Witness};
 
+#[cfg(test)]
+mod tests;
+
 /// Runs until the core thread is gone. Any error of the journal aborts the process: nobody knows
 /// what is durable, and the next start finds out by reading.
 pub(crate) fn run(
