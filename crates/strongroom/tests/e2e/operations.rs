@@ -1,9 +1,12 @@
 //! What operators do: review, freeze, stop, halt.
 
 use serde_json::{Value, json};
-use strongroom::{client::ClientFault, house::Customer};
+use strongroom::{
+    client::ClientFault,
+    house::{Customer, wait_for},
+};
 
-use crate::support::{Stage, chain::sats, number, refusal, story::account, text};
+use crate::support::{Stage, chain::sats, number, refusal, signal, story::account, text};
 
 impl Stage {
     fn order(&self, path: &str) -> Result<Value, ClientFault> {
@@ -146,6 +149,32 @@ fn a_halted_signer_signs_nothing_and_the_monitor_names_it() {
     assert_eq!(number(&overview["signer"], "signed_transactions"), 0, "{overview:#}");
     stage.signer_admin(&["resume"]);
     stage.wait_until_ready().unwrap();
+    stage.settle(&alice, &id);
+    stage.finish();
+}
+
+#[test]
+fn a_batch_that_the_node_forgets_is_given_to_it_again_without_a_block() {
+    let mut stage = Stage::new();
+    let alice = stage.customer_with("alice", 100_000_000);
+    // Not the node's own wallet: that would remember the payment.
+    let to = stage.derive_offline();
+    let id = stage.withdraw_to(&alice, &to, 10_000_000);
+    stage.reaches(&alice, &id, "broadcast");
+    let sent = stage.mempool();
+    assert_eq!(sent.len(), 1);
+    stage.node.flush().unwrap();
+    let tip = stage.node.tip().unwrap();
+    let server = stage.server.as_ref().unwrap().id();
+    signal(server, "STOP");
+    // Killed, it has no time to write down what its mempool holds.
+    stage.node.kill9();
+    stage.node.restart().unwrap();
+    assert_eq!(stage.mempool(), [], "the node has forgotten it");
+    signal(server, "CONT");
+    wait_for("the batch to be there again", || Ok((stage.mempool() == sent).then_some(())))
+        .unwrap();
+    assert_eq!(stage.node.tip().unwrap(), tip, "no block came");
     stage.settle(&alice, &id);
     stage.finish();
 }
