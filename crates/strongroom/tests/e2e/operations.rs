@@ -153,6 +153,55 @@ fn a_halted_signer_signs_nothing_and_the_monitor_names_it() {
     stage.finish();
 }
 
+/// A withdrawal that is signed and not sent: the node stands still. A round may come between the
+/// look and the stop; then the next one is tried.
+fn held_at_signed(stage: &Stage, alice: &Customer) -> String {
+    let node = stage.node.process_id().unwrap();
+    loop {
+        let (id, _) = stage.withdraw(alice, 10_000_000);
+        wait_for("a batch", || Ok((stage.status(alice, &id) != "queued").then_some(()))).unwrap();
+        signal(node, "STOP");
+        if stage.status(alice, &id) != "broadcast" {
+            stage.reaches(alice, &id, "signed");
+            return id;
+        }
+        signal(node, "CONT");
+        stage.settle(alice, &id);
+        stage.node.flush().unwrap();
+    }
+}
+
+#[test]
+fn what_was_signed_before_releases_were_stopped_is_sent_only_when_they_are_resumed() {
+    let mut stage = Stage::new();
+    let alice = stage.customer_with("alice", 500_000_000);
+    stage.restart_with("round_millis = 100", "round_millis = 400");
+    stage.node.flush().unwrap();
+    let id = held_at_signed(&stage, &alice);
+    stage.order("/ops/v1/releases/operator/stop").unwrap();
+    // What the worker was asking as the stop came dies with the node; what it asks the new one it
+    // asks under the stop.
+    stage.node.kill9();
+    stage.node.restart().unwrap();
+    stage.node.mine(1).unwrap();
+    stage.at_tip();
+    stage.ten_rounds();
+    stage.not_ready("releases-stopped: operator");
+    assert_eq!(stage.status(&alice, &id), "signed");
+    assert!(stage.mempool().is_empty());
+    // Nor does a new life of the server send it.
+    stage.kill_server();
+    stage.configure("round_millis = 400", "round_millis = 100");
+    stage.start_server().unwrap();
+    stage.not_ready("releases-stopped: operator");
+    stage.ten_rounds();
+    assert_eq!(stage.status(&alice, &id), "signed");
+    assert!(stage.mempool().is_empty());
+    stage.order("/ops/v1/releases/operator/resume").unwrap();
+    stage.settle(&alice, &id);
+    stage.finish();
+}
+
 #[test]
 fn a_batch_that_the_node_forgets_is_given_to_it_again_without_a_block() {
     let mut stage = Stage::new();
