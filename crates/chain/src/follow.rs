@@ -30,6 +30,8 @@ pub enum Step {
         block: Arc<Block>,
         /// Its place.
         at: BlockRef,
+        /// Work of the chain up to it, for [`Follower::remember_work`] in a later life.
+        work: ChainWork,
     },
     /// Nothing follows yet.
     Idle,
@@ -115,8 +117,9 @@ impl<S: Source> Follower<S> {
             .check(asked, &block)
             .and_then(|()| window.push(block.header))
             .map_err(|cause| Fault::BlockRefused { at, cause })?;
-        self.most_work = self.most_work.max(window.work());
-        Ok(Step::Connect { block: Arc::new(block), at })
+        let work = window.work();
+        self.most_work = self.most_work.max(work);
+        Ok(Step::Connect { block: Arc::new(block), at, work })
     }
 
     fn check_network(&mut self) -> Result<(), Fault> {

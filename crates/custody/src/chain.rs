@@ -45,6 +45,10 @@ pub struct Connected {
 pub struct ChainState {
     /// The newest block.
     pub tip: BlockRef,
+    /// The most work of any tip so far, most significant byte first, so that the order of the bytes
+    /// is the order of the numbers. A disconnect does not lower it: kept beside the cursor, a
+    /// restart does not make a poorer chain look like all there ever was.
+    pub most_work: [u8; 32],
     /// The block before the oldest of [`ChainState::recent`], which cannot be taken back.
     pub base: BlockRef,
     /// The last blocks, oldest first.
@@ -59,6 +63,7 @@ impl ChainState {
     pub(crate) const fn new(start: BlockRef) -> Self {
         Self {
             tip: start,
+            most_work: [0; 32],
             base: start,
             recent: VecDeque::new(),
             reorg_from: None,

@@ -133,6 +133,8 @@ commands! {
     ConnectBlock {
         /// Its place.
         at: BlockRef,
+        /// Work of the chain up to it, by the follower's sum: 256 bits, most significant byte first.
+        work: [u8; 32],
         /// The block, checked by the follower.
         block: Arc<Block>,
     } = "connect-block",

@@ -270,6 +270,8 @@ body! {
     BlockConnected {
         /// The block.
         block: BlockRef,
+        /// Work of the chain up to it: 256 bits, most significant byte first.
+        work: [u8; 32],
         /// Its transactions that touch us, in the block's order.
         transactions: Vec<OurTransaction>,
         /// Transactions that paid deposits, and that a transaction of this block made impossible.

@@ -125,7 +125,7 @@ impl Custody {
             Command::RecordSigned { batch, transaction } => self.batch_signed(*batch, transaction),
             Command::RecordRefused { batch, tag } => self.batch_refused(now, *batch, *tag),
             Command::RecordBroadcast { batch } => self.batch_broadcast(*batch),
-            Command::ConnectBlock { at, block } => self.connect_block(*at, block),
+            Command::ConnectBlock { at, work, block } => self.connect_block(*at, *work, block),
             Command::DisconnectBlock { block } => self.disconnect_block(*block),
             Command::SeeTransaction { transaction } => self.see_transaction(transaction),
             Command::ForgetTransaction { txid } => self.forget_transaction(*txid),

@@ -3,6 +3,7 @@
 
 mod files;
 mod report;
+mod salvage;
 mod walk;
 
 pub use report::{Report, Verdict};
@@ -14,7 +15,7 @@ use signer_protocol::merkle::TreeHead;
 use crate::{
     Entry, Fault, Identity, database,
     journal::sqlite::{
-        Lock,
+        Lock, check_meta, read_identity,
         wal::{self, Wal},
     },
 };
@@ -60,8 +61,23 @@ pub fn verify_and(audit: &Audit, visit: &mut dyn FnMut(Entry)) -> Result<Report,
     let place = Place::prepare(&audit.path, &audit.scratch, wal)?;
     let mut report = Report::new(wal);
     let verdict = judge(audit, &place, wal, &mut report, visit);
-    report.verdict = verdict.unwrap_or_else(|fault| Verdict::Unreadable { what: chain_of(&fault) });
+    report.verdict =
+        verdict.unwrap_or_else(|fault| unreadable(&audit.path, &place, &fault, &mut report));
     Ok(report)
+}
+
+/// Why the file cannot be read, and how far its entries can.
+fn unreadable(path: &Path, place: &Place, fault: &Fault, report: &mut Report) -> Verdict {
+    let mut what = chain_of(fault);
+    // A name that can be read and is not ours is no damage, and the entries are somebody else's.
+    let named = || place.connect().and_then(|file| read_identity(&file, path)).is_ok();
+    let others = matches!(fault, Fault::WrongJournal { .. }) && named();
+    let connection = if others { None } else { place.connect_to_damage().ok() };
+    let reached = connection.and_then(|connection| salvage::salvage(&connection, report));
+    if let Some(reached) = reached {
+        what = format!("{what}; {reached}");
+    }
+    Verdict::Unreadable { what }
 }
 
 /// Findings, the most telling first; a [`Fault`] is an unreadable file.
@@ -97,9 +113,9 @@ fn judge(
 
 fn identity(audit: &Audit, connection: &rusqlite::Connection) -> Result<Identity, Fault> {
     let Some(identity) = audit.identity else {
-        return crate::journal::sqlite::read_identity(connection, &audit.path);
+        return read_identity(connection, &audit.path);
     };
-    crate::journal::sqlite::check_meta(connection, &audit.path, &identity)?;
+    check_meta(connection, &audit.path, &identity)?;
     Ok(identity)
 }
 

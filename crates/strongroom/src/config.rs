@@ -234,6 +234,8 @@ pub struct Payouts {
     pub fee_rate_floor_sat_per_kwu: u64,
     /// Never more than this rate.
     pub fee_rate_max_sat_per_kwu: u64,
+    /// How often a batch that waits for its block is given to the node again.
+    pub rebroadcast_seconds: u64,
     /// Pause between two rounds of the payout worker.
     pub round_millis: u64,
 }
@@ -251,6 +253,7 @@ impl Default for Payouts {
             fee_rate_floor_sat_per_kwu: 250,
             // 50 sat/vB: the largest batch stays below the signer's cap of 0.01 BTC in fees.
             fee_rate_max_sat_per_kwu: 12_500,
+            rebroadcast_seconds: 60,
             round_millis: 1_000,
         }
     }

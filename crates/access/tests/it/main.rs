@@ -9,6 +9,7 @@
 
 mod another_library;
 mod guide;
+mod nonces;
 mod tampering;
 
 use access::{
@@ -70,8 +71,12 @@ impl Request {
     }
 
     fn sign(&mut self, nonce: &Nonce) -> String {
+        self.sign_with(&signing_key(), nonce)
+    }
+
+    fn sign_with(&mut self, key: &SigningKey, nonce: &Nonce) -> String {
         let expires = created().saturating_add(Seconds(60));
-        let signed = sign_request(&signing_key(), &self.parts(), created(), expires, nonce);
+        let signed = sign_request(key, &self.parts(), created(), expires, nonce);
         let signed = signed.unwrap();
         let base = signed.base.clone();
         let headers = signed.into_headers();
@@ -95,7 +100,11 @@ fn signing_key() -> SigningKey {
 }
 
 fn api_key() -> ApiKey {
-    let key = KeyId(signing_key().verifying_key().to_bytes());
+    api_key_of(&signing_key())
+}
+
+fn api_key_of(key: &SigningKey) -> ApiKey {
+    let key = KeyId(key.verifying_key().to_bytes());
     let account = Principal::Account(AccountId::from_number(1).unwrap());
     let scopes = Scopes::NONE.with(Scope::Read);
     ApiKey::issue(key, account, scopes, Timestamp::EPOCH, None).unwrap()

@@ -33,6 +33,7 @@ impl Custody {
         };
         let chain = self.chain.as_mut().ok_or("nothing is configured")?;
         chain.tip = block;
+        chain.most_work = chain.most_work.max(event.work);
         chain.recent.push_back(connected);
         if chain.reorg_from.is_some_and(|from| block.height > from) {
             chain.reorg_from = None;

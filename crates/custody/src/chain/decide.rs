@@ -16,7 +16,12 @@ use crate::{
 };
 
 impl Custody {
-    pub(crate) fn connect_block(&self, at: BlockRef, block: &Block) -> Result<Vec<Event>, Refusal> {
+    pub(crate) fn connect_block(
+        &self,
+        at: BlockRef,
+        work: [u8; 32],
+        block: &Block,
+    ) -> Result<Vec<Event>, Refusal> {
         let chain = self.chain()?;
         let previous = BlockHash(block.header.prev_blockhash.to_byte_array());
         let hash = BlockHash(block.block_hash().to_byte_array());
@@ -28,7 +33,7 @@ impl Custody {
         self.check_possible(at, &transactions, &conflicts)?;
         // From here on it must succeed.
         let mut events = self.lost_answers(block, &transactions);
-        events.push(BlockConnected { block: at, transactions, conflicts }.into());
+        events.push(BlockConnected { block: at, work, transactions, conflicts }.into());
         Ok(events)
     }
 

@@ -162,6 +162,7 @@ fn chain_events(deposit: Outpoint) -> Vec<Event> {
         TransactionForgotten { txid: Txid([0x44; 32]) }.into(),
         BlockConnected {
             block: block(),
+            work: [0x77; 32],
             transactions: vec![OurTransaction { coinbase: true, ..our_transaction() }],
             conflicts: vec![Txid([0x46; 32])],
         }

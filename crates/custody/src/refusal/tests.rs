@@ -208,12 +208,12 @@ fn blocks_and_settlements() -> Vec<Refusal> {
     let mut ahead = House::new();
     let (mut at, block) = ahead.next_block(&[]);
     at.height.0 += 1;
-    let skipping = Command::ConnectBlock { at, block: Arc::new(block) };
+    let skipping = Command::ConnectBlock { at, work: [0; 32], block: Arc::new(block) };
     let (mut twice, alice) = house();
     let coin = twice.fund(&alice, btc(1));
     let thefts = [1, 2].map(|to| House::spending(&[coin], &[(stranger(to), btc(1))]));
-    let (place, block) = twice.next_block(&thefts);
-    let spending_twice = Command::ConnectBlock { at: place, block: Arc::new(block) };
+    let (at, block) = twice.next_block(&thefts);
+    let spending_twice = Command::ConnectBlock { at, work: [0; 32], block: Arc::new(block) };
     let mut below = House::new();
     below.blocks(2);
     let first = below.chain[0].0;

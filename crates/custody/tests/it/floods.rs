@@ -200,7 +200,7 @@ fn the_event_of_a_full_block_that_ends_all_payments_stays_below_what_the_journal
     let (at, block) = house.next_block(&[last]);
     let weight = block.weight().to_wu();
     assert!((3_900_000..4_000_000).contains(&weight), "{weight}");
-    let command = Command::ConnectBlock { at, block: Arc::new(block) };
+    let command = Command::ConnectBlock { at, work: [0; 32], block: Arc::new(block) };
     let events = house.state.decide(house.at, &command).unwrap();
     let [Event::BlockConnected(connected)] = &events[..] else { panic!() };
     assert_eq!(connected.conflicts.len(), SIGHTED_MAX / 2);

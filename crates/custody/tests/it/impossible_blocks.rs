@@ -38,7 +38,7 @@ impl Scene {
     /// The core refuses a block with these transactions, stays as it was, and goes on.
     fn refuses(mut self, transactions: &[Transaction]) {
         let (at, block) = self.house.next_block(transactions);
-        let command = Command::ConnectBlock { at, block: Arc::new(block) };
+        let command = Command::ConnectBlock { at, work: [0; 32], block: Arc::new(block) };
         assert_eq!(self.house.refused(command), "block-impossible");
         self.house.blocks(3);
     }
@@ -88,7 +88,7 @@ fn a_block_that_carries_again_what_the_chain_has_is_refused() {
     scene.house.blocks(1);
     for again in [scene.payment.clone(), scene.batch.clone()] {
         let (at, block) = scene.house.next_block(&[again]);
-        let command = Command::ConnectBlock { at, block: Arc::new(block) };
+        let command = Command::ConnectBlock { at, work: [0; 32], block: Arc::new(block) };
         assert_eq!(scene.house.refused(command), "block-impossible");
     }
     // Long after nothing of it can be taken back.
@@ -104,7 +104,7 @@ fn a_block_that_carries_a_payment_and_what_spends_its_inputs_is_refused() {
     let conflict = House::instead_of(&scene.payment, &[(stranger(1), btc(1))]);
     let both = [scene.payment.clone(), conflict.clone()];
     let (at, block) = scene.house.next_block(&both);
-    let command = Command::ConnectBlock { at, block: Arc::new(block) };
+    let command = Command::ConnectBlock { at, work: [0; 32], block: Arc::new(block) };
     assert_eq!(scene.house.refused(command), "block-impossible");
     scene.house.block(&[conflict]);
     let payment = scene.payment.clone();
@@ -167,7 +167,7 @@ proptest! {
                 2 => if house.chain.len() > 6 { house.disconnect(); },
                 _ => {
                     let (at, block) = house.next_block(&chosen);
-                    let command = Command::ConnectBlock { at, block: Arc::new(block.clone()) };
+                    let command = Command::ConnectBlock { at, work: [0; 32], block: Arc::new(block.clone()) };
                     match house.execute(&command) {
                         Ok(_) => house.chain.push((at, block)),
                         Err(refusal) => prop_assert_eq!(refusal.id(), "block-impossible"),

@@ -282,7 +282,7 @@ fn all_deposits_that_are_due_are_credited_at_once() {
     let payment = house.pay(&vec![(script, cents(1)); 30]);
     house.block(&[payment]);
     let (at, block) = house.next_block(&[]);
-    let block = Command::ConnectBlock { at, block: Arc::new(block) };
+    let block = Command::ConnectBlock { at, work: [0; 32], block: Arc::new(block) };
     for event in house.state.decide(house.at, &block).unwrap() {
         house.state.apply(house.at, &event).unwrap();
     }

@@ -1,6 +1,7 @@
 //! The follower of the shell under test: it tells the core of blocks and of the mempool.
 
 use custody::{Command, DepositState};
+use primitives::BlockRef;
 
 use super::{convert, failure::Check, world::World};
 
@@ -33,7 +34,7 @@ impl World {
         let tip = chain.tip;
         let command = if self.node.is_active(tip) {
             let Some((at, block)) = self.node.after(tip) else { return false };
-            Command::ConnectBlock { at, block }
+            Command::ConnectBlock { at, work: work_of(at), block }
         } else {
             Command::DisconnectBlock { block: tip }
         };
@@ -63,4 +64,13 @@ impl World {
         let forget = gone.into_iter().map(|txid| Command::ForgetTransaction { txid });
         server.waiting.extend(forget);
     }
+}
+
+/// Every block of this world took the same work.
+fn work_of(at: BlockRef) -> [u8; 32] {
+    let mut work = [0; 32];
+    if let Some(low) = work.last_chunk_mut() {
+        *low = at.height.0.to_be_bytes();
+    }
+    work
 }

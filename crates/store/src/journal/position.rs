@@ -37,7 +37,12 @@ impl Position {
     /// The place before the first entry.
     #[must_use]
     pub fn start(identity: &Identity) -> Self {
-        Self { last_leaf: identity.origin(), frontier: Frontier::new() }
+        Self::start_after(identity.origin())
+    }
+
+    /// The place before the first entry, which carries `origin`.
+    pub(crate) const fn start_after(origin: [u8; 32]) -> Self {
+        Self { last_leaf: origin, frontier: Frontier::new() }
     }
 
     /// Entries up to here.

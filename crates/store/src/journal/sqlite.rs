@@ -3,6 +3,8 @@
 mod lock;
 mod meta;
 mod open;
+#[cfg(test)]
+mod tests;
 mod unread;
 pub(crate) mod wal;
 

@@ -35,6 +35,17 @@ impl Place {
     }
 
     pub(super) fn connect(&self) -> Result<Connection, Fault> {
+        self.connect_with("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON")
+    }
+
+    /// For what is known to be damaged: SQLite then gives what it can of a file that has fewer pages
+    /// than its header says, or of a page with damaged cells. Nothing is written by it.
+    /// Source: `lockBtree` in SQLite's `btree.c`, where `writable_schema` lets a short file be read.
+    pub(super) fn connect_to_damage(&self) -> Result<Connection, Fault> {
+        self.connect_with("PRAGMA trusted_schema = OFF; PRAGMA writable_schema = ON")
+    }
+
+    fn connect_with(&self, pragmas: &str) -> Result<Connection, Fault> {
         let (target, flags) = match self {
             Self::Original(path) => {
                 (immutable(path), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
@@ -45,7 +56,6 @@ impl Place {
         };
         let failed = database::sqlite("opening", &target);
         let connection = Connection::open_with_flags(&target, flags).map_err(&failed)?;
-        let pragmas = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON";
         connection.execute_batch(pragmas).map_err(failed)?;
         Ok(connection)
     }

@@ -267,3 +267,26 @@ fn any_path_can_be_verified() {
     let found = verify(&audit).unwrap();
     assert_eq!((found.verdict, found.size), (Verdict::Whole, 5));
 }
+
+#[test]
+fn a_journal_cut_between_its_pages_is_followed_to_the_last_entry_that_is_there() {
+    let place = Place::closed(400);
+    let whole = std::fs::read(&place.path).unwrap();
+    let heads: Vec<_> = (0..=400).map(|size| head_at(&place, size)).collect();
+    let mut sizes = Vec::new();
+    // Before that stand the schema, the names, the tree's root and the first entries.
+    for pages in 4..whole.len() / 8192 {
+        std::fs::write(&place.path, &whole[..pages * 8192]).unwrap();
+        let found = report(&place, &[]);
+        let size = found.size;
+        let said = format!(
+            "entry {size} is the last that can be read and follows those before it, entry {} is \
+             missing or cannot be read",
+            size + 1
+        );
+        assert!(found.verdict.to_string().ends_with(&said), "{pages} pages: {}", found.verdict);
+        assert_eq!(found.head, Some(heads[size as usize]));
+        sizes.push(size);
+    }
+    assert!(sizes.is_sorted() && sizes[0] > 0 && sizes.len() > 3, "{sizes:?}");
+}

@@ -185,3 +185,44 @@ fn regenerate_if_asked() {
     std::fs::write(golden_file().with_extension("txt"), text).unwrap();
     panic!("written anew: run it again without UPDATE_EXPECT");
 }
+
+/// Row numbers that SQLite gives of a file, asked to be lenient.
+fn readable_rows(place: &Place) -> Vec<i64> {
+    let shell = Connection::open(&place.path).unwrap();
+    let Ok(()) = shell.execute_batch("PRAGMA writable_schema = ON") else { return vec![] };
+    let Ok(mut select) = shell.prepare("SELECT seq FROM journal WHERE seq > 0 ORDER BY seq") else {
+        return vec![];
+    };
+    let rows = select.query_map([], |row| row.get(0)).unwrap();
+    rows.map_while(Result::ok).collect()
+}
+
+#[test]
+fn a_cut_golden_journal_names_the_last_whole_entry_and_the_first_that_is_missing() {
+    let bytes = std::fs::read(golden_file()).unwrap();
+    let (entries, place) = (rows().0.len() as u64, Place::new());
+    let mut reached = Vec::new();
+    for length in (0..bytes.len()).step_by(64).chain([bytes.len() - 1]) {
+        std::fs::write(&place.path, &bytes[..length]).unwrap();
+        let audit = Audit {
+            path: place.path.clone(),
+            scratch: place.folder.path().to_owned(),
+            identity: None,
+            witnessed: vec![],
+        };
+        let report = verify(&audit).unwrap();
+        let said = report.verdict.to_string();
+        assert_ne!(report.verdict, Verdict::Whole, "{length} bytes");
+        if !readable_rows(&place).is_empty() {
+            let next = format!("entry {} is", report.size + 1);
+            assert!(said.contains(&next), "{length} bytes: {said}");
+            reached.push(report.size);
+        }
+        if report.size > 0 {
+            let last = format!("entry {} is the last", report.size);
+            assert!(said.contains(&last), "{length} bytes: {said}");
+        }
+    }
+    assert!(reached.contains(&0) && reached.contains(&entries), "{reached:?}");
+    assert!(reached.len() > 100, "cuts with a readable row: {}", reached.len());
+}

@@ -88,5 +88,5 @@ pub fn next_block(tip: BlockRef, txdata: Vec<Transaction>) -> (BlockRef, Block) 
 /// The command that connects such a block.
 pub fn connect(tip: BlockRef, txdata: Vec<Transaction>) -> (BlockRef, Command) {
     let (at, block) = next_block(tip, txdata);
-    (at, Command::ConnectBlock { at, block: Arc::new(block) })
+    (at, Command::ConnectBlock { at, work: [0; 32], block: Arc::new(block) })
 }

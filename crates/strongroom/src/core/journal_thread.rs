@@ -12,6 +12,9 @@ use store::{Entry, Journal, Record};
 use super::{Keys, turn::Turn, witness::Witness};
 use crate::replica::Heard;
 
+#[cfg(test)]
+mod tests;
+
 /// Runs until the core thread is gone. Any error of the journal aborts the process: nobody knows
 /// what is durable, and the next start finds out by reading.
 pub(crate) fn run(
@@ -25,19 +28,14 @@ pub(crate) fn run(
         let Turn { events, reveals } = turn;
         if !events.is_empty() {
             let first_seq = journal.next_seq();
-            let durable = append(journal.as_mut(), first_seq, &events, witness);
-            if durable.is_ok() {
-                keys.take_in(&events);
-            }
-            match (durable, replica) {
-                (Ok(entries), Some(replica)) => {
-                    let _gone = replica.send(Heard::Entries(entries));
-                }
-                (Ok(_), None) => {}
-                (Err(reason), _) => {
-                    tracing::error!(first_seq, reason, "the journal failed; the process stops");
-                    std::process::abort();
-                }
+            let entries = append(journal.as_mut(), first_seq, &events, witness);
+            let entries = entries.unwrap_or_else(|reason| {
+                tracing::error!(first_seq, reason, "the journal failed; the process stops");
+                std::process::abort()
+            });
+            keys.take_in(&events);
+            if let Some(replica) = replica {
+                let _gone = replica.send(Heard::Entries(entries));
             }
         }
         for reveal in reveals {

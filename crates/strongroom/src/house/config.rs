@@ -175,6 +175,7 @@ review_from_sat = 200000000
 final_confirmations = 3
 retry_seconds = 2
 fee_rate_floor_sat_per_kwu = 500
+rebroadcast_seconds = 1
 round_millis = 100
 "#
         )

@@ -1,7 +1,8 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bitcoin::{Network, Txid, hashes::Hash};
 use chain::{
+    check::ChainWork,
     follow::{Follower, Step},
     mempool::{Mempool, MempoolLimits},
     node::Node,
@@ -122,14 +123,20 @@ impl ChainWorker {
 
     /// Connects and disconnects until the core stands where the node stands.
     fn follow(&mut self) -> Result<(), Halt> {
-        let mut tip = self.shared.core.read(tip_of).wait()?.ok_or(Refusal::NotConfigured)?;
-        let begun = tip;
+        let cursor = self.shared.core.read(|state| {
+            state.chain_state().map(|chain| (chain.tip, ChainWork::from_be_bytes(chain.most_work)))
+        });
+        let (begun, most_work) = cursor.wait()?.ok_or(Refusal::NotConfigured)?;
+        // A follower that begins has seen nothing: what an earlier life of the process stood on
+        // must still be made up for before anything leaves.
+        self.follower.remember_work(most_work);
+        let mut tip = begun;
         while !self.shared.ending.is_asked() {
             let command = match self.follower.next(tip)? {
                 Step::Idle if tip == begun => return Ok(()),
                 Step::Idle => return self.tell(Command::Reconcile).map(drop),
-                Step::Connect { block, at } => {
-                    Command::ConnectBlock { at, block: Arc::clone(&block) }
+                Step::Connect { block, at, work } => {
+                    Command::ConnectBlock { at, work: work.to_be_bytes(), block }
                 }
                 Step::Disconnect(block) => {
                     tracing::warn!(%block, "the chain was replaced below this block");

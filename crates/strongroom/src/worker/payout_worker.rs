@@ -27,9 +27,6 @@ use crate::{
     signer_client::SignerFault,
 };
 
-/// How often a batch that waits for its block is given to the node again.
-const REBROADCAST: Duration = Duration::from_mins(1);
-
 /// Our name in the house's status.
 const PART: &str = "payouts";
 
@@ -40,6 +37,7 @@ pub(crate) struct PayoutWorker {
     target: TargetBlocks,
     limits: FeeLimits,
     pause: Duration,
+    rebroadcast: Duration,
     rebroadcast_at: Instant,
     /// What the signer refused last, while something waits that it refused.
     refused: Option<String>,
@@ -81,6 +79,7 @@ impl PayoutWorker {
             target: config.fee_target()?,
             limits: config.fee_limits()?,
             pause: Duration::from_millis(config.round_millis),
+            rebroadcast: Duration::from_secs(config.rebroadcast_seconds),
             rebroadcast_at: clock::monotonic(),
             refused: None,
         })
@@ -120,7 +119,7 @@ impl PayoutWorker {
             }
         }
         if clock::monotonic() >= self.rebroadcast_at {
-            self.rebroadcast_at = later(REBROADCAST);
+            self.rebroadcast_at = later(self.rebroadcast);
         }
         first_halt?;
         if work.ready && self.may_release()? { self.assemble() } else { Ok(()) }

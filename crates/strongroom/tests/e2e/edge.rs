@@ -11,7 +11,7 @@ use strongroom::{
 use crate::support::{
     Stage,
     chain::sats,
-    raw::{Asked, Raw, Times},
+    raw::{Asked, Raw, Times, fresh_nonce},
     refusal, text,
 };
 
@@ -58,6 +58,26 @@ fn a_request_that_is_not_signed_as_it_should_be_is_refused_by_name() {
     let mut host = stage.sign(key, &look);
     host.headers.push(("host".to_owned(), "exchange.example".to_owned()));
     host.refused(401, "request-authority-wrong");
+    stage.finish();
+}
+
+#[test]
+fn a_nonce_is_of_one_key_and_good_for_one_request_whatever_is_asked() {
+    let stage = Stage::new();
+    let alice = stage.customer("alice").unwrap();
+    let bob = stage.customer("bob").unwrap();
+    let nonce = fresh_nonce();
+    let look = Asked::get("/v1/account");
+    assert_eq!(stage.sign_once(&alice.key, &look, &nonce).send().0, 200);
+    for other in [
+        Asked::get("/v1/deposits"),
+        Asked::get("/v1/account?x=1"),
+        Asked::post("/v1/withdrawals", b"{}"),
+        Asked::post("/v1/deposit-addresses", b"").once("a"),
+    ] {
+        stage.sign_once(&alice.key, &other, &nonce).refused(401, "request-nonce-reused");
+    }
+    assert_eq!(stage.sign_once(&bob.key, &look, &nonce).send().0, 200);
     stage.finish();
 }
 

@@ -4,7 +4,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    process::Command,
     thread,
     time::Duration,
 };
@@ -16,7 +15,7 @@ use strongroom::{
     house::{Customer, wait_for},
 };
 
-use crate::support::{Stage, chain::sats, number, text};
+use crate::support::{Stage, chain::sats, number, signal, text};
 
 /// SplitMix64. Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (2014).
 struct Dice(u64);
@@ -173,12 +172,6 @@ impl Siege {
     }
 }
 
-/// Has a process stand still (`STOP`) or go on (`CONT`).
-fn signal(process: u32, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
-    assert!(sent.unwrap().success(), "SIG{name} for {process}");
-}
-
 /// Where a withdrawal is when somebody is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -281,7 +274,11 @@ fn a_withdrawal_is_paid_once_whoever_is_killed_at_whichever_step() {
     // A coin for each payment, and some for those that were too quick: without a block no change
     // can be spent again.
     let mut siege = Siege::new(24);
-    siege.stage.restart_with("round_millis = 100", "round_millis = 400");
+    // And no round that waits for a node that stands still, to give it again what it has already.
+    siege.stage.restart_with(
+        "rebroadcast_seconds = 1\nround_millis = 100",
+        "rebroadcast_seconds = 60\nround_millis = 400",
+    );
     for victim in [Victim::Server, Victim::Signer, Victim::Both] {
         for step in Step::ALL {
             let (id, still) = siege.hold_at(step, 10_000_000);

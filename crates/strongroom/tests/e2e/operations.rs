@@ -8,11 +8,11 @@ use std::{
 use serde_json::{Value, json};
 use strongroom::{
     client::{self, ClientFault},
-    house::Customer,
+    house::{Customer, wait_for},
 };
 
 use crate::support::{
-    Stage, chain::sats, number, program, refusal, story::account, strongroom, text, words,
+    Stage, chain::sats, number, program, refusal, signal, story::account, strongroom, text, words,
 };
 
 impl Stage {
@@ -228,4 +228,79 @@ fn the_command_line_says_what_it_is_for_and_ends_quietly_when_nobody_reads_on() 
     let output = Command::new(program()).arg("openapi").stdout(writer).output().unwrap();
     assert_eq!(output.status.code(), Some(141), "{output:?}");
     assert_eq!(words(&output), "");
+}
+
+/// A withdrawal that is signed and not sent: the node stands still. A round may come between the
+/// look and the stop; then the next one is tried.
+fn held_at_signed(stage: &Stage, alice: &Customer) -> String {
+    let node = stage.node.process_id().unwrap();
+    loop {
+        let (id, _) = stage.withdraw(alice, 10_000_000);
+        wait_for("a batch", || Ok((stage.status(alice, &id) != "queued").then_some(()))).unwrap();
+        signal(node, "STOP");
+        if stage.status(alice, &id) != "broadcast" {
+            stage.reaches(alice, &id, "signed");
+            return id;
+        }
+        signal(node, "CONT");
+        stage.settle(alice, &id);
+        stage.node.flush().unwrap();
+    }
+}
+
+#[test]
+fn what_was_signed_before_releases_were_stopped_is_sent_only_when_they_are_resumed() {
+    let mut stage = Stage::new();
+    let alice = stage.customer_with("alice", 500_000_000);
+    stage.restart_with("round_millis = 100", "round_millis = 400");
+    stage.node.flush().unwrap();
+    let id = held_at_signed(&stage, &alice);
+    stage.order("/ops/v1/releases/operator/stop").unwrap();
+    // What the worker was asking as the stop came dies with the node; what it asks the new one it
+    // asks under the stop.
+    stage.node.kill9();
+    stage.node.restart().unwrap();
+    stage.node.mine(1).unwrap();
+    stage.at_tip();
+    stage.ten_rounds();
+    stage.not_ready("releases-stopped: operator");
+    assert_eq!(stage.status(&alice, &id), "signed");
+    assert!(stage.mempool().is_empty());
+    // Nor does a new life of the server send it.
+    stage.kill_server();
+    stage.configure("round_millis = 400", "round_millis = 100");
+    stage.start_server().unwrap();
+    stage.not_ready("releases-stopped: operator");
+    stage.ten_rounds();
+    assert_eq!(stage.status(&alice, &id), "signed");
+    assert!(stage.mempool().is_empty());
+    stage.order("/ops/v1/releases/operator/resume").unwrap();
+    stage.settle(&alice, &id);
+    stage.finish();
+}
+
+#[test]
+fn a_batch_that_the_node_forgets_is_given_to_it_again_without_a_block() {
+    let mut stage = Stage::new();
+    let alice = stage.customer_with("alice", 100_000_000);
+    // Not the node's own wallet: that would remember the payment.
+    let to = stage.derive_offline();
+    let id = stage.withdraw_to(&alice, &to, 10_000_000);
+    stage.reaches(&alice, &id, "broadcast");
+    let sent = stage.mempool();
+    assert_eq!(sent.len(), 1);
+    stage.node.flush().unwrap();
+    let tip = stage.node.tip().unwrap();
+    let server = stage.server.as_ref().unwrap().id();
+    signal(server, "STOP");
+    // Killed, it has no time to write down what its mempool holds.
+    stage.node.kill9();
+    stage.node.restart().unwrap();
+    assert_eq!(stage.mempool(), [], "the node has forgotten it");
+    signal(server, "CONT");
+    wait_for("the batch to be there again", || Ok((stage.mempool() == sent).then_some(())))
+        .unwrap();
+    assert_eq!(stage.node.tip().unwrap(), tip, "no block came");
+    stage.settle(&alice, &id);
+    stage.finish();
 }

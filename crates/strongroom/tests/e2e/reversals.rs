@@ -21,6 +21,32 @@ fn replace(stage: &Stage, first: BlockHash, conflict: &Transaction, blocks: u32)
 }
 
 #[test]
+fn a_poorer_chain_releases_nothing_also_after_a_restart_until_it_is_the_heavier_one() {
+    let mut stage = Stage::new();
+    let alice = stage.customer_with("alice", 100_000_000);
+    let mined = stage.node.mine(4).unwrap();
+    stage.at_tip();
+    stage.node.invalidate_block(mined[1]).unwrap();
+    stage.at_tip();
+    stage.not_ready("less-work");
+    let (id, _) = stage.withdraw(&alice, 10_000_000);
+    stage.outwait(&alice, &id);
+    // The follower of the new life has seen only the poorer chain; the core remembers.
+    stage.kill_server();
+    stage.start_server().unwrap();
+    stage.not_ready("less-work");
+    stage.outwait(&alice, &id);
+    assert!(stage.mempool().is_empty());
+    stage.node.mine(2).unwrap();
+    stage.at_tip();
+    stage.not_ready("less-work");
+    stage.node.mine(1).unwrap();
+    stage.wait_until_ready().unwrap();
+    stage.settle(&alice, &id);
+    stage.finish();
+}
+
+#[test]
 fn a_double_spent_deposit_is_taken_from_a_customer_who_still_has_it() {
     let stage = Stage::new();
     let alice = stage.customer_with("alice", 30_000_000);

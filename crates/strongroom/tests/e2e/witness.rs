@@ -1,6 +1,10 @@
 //! A journal that lost what the signer has witnessed is never opened.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+};
 
 use strongroom::house::wait_for;
 
@@ -36,6 +40,22 @@ impl Stage {
         said
     }
 
+    /// Makes this many entries.
+    fn open_accounts(&self, first: u32, count: u32) {
+        for number in first..first + count {
+            self.operator().post_once("/ops/v1/accounts", &format!("person-{number}")).unwrap();
+        }
+    }
+
+    /// The running server aborts by itself; gives what it said.
+    fn aborts(&mut self) -> String {
+        let server = self.server.as_mut().unwrap();
+        let status = wait_for("the server to abort", || server.exited()).unwrap();
+        assert_eq!(status.signal(), Some(6), "{status}");
+        self.server = None;
+        fs::read_to_string(self.log()).unwrap()
+    }
+
     fn log(&self) -> std::path::PathBuf {
         self.config().with_file_name("server.log")
     }
@@ -43,6 +63,8 @@ impl Stage {
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
+    // A signer refuses a folder that is open to others.
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
@@ -136,4 +158,66 @@ fn a_journal_that_is_gone_is_not_begun_anew() {
     fs::rename(&kept, &data).unwrap();
     stage.start_server().unwrap();
     stage.finish();
+}
+
+/// A house that runs well on copies from before 20 entries, and the signer's folder from after them.
+fn set_back() -> (Stage, PathBuf) {
+    let mut stage = Stage::new();
+    stage.wait_until_witnessed();
+    stage.end_server();
+    stage.kill_signer();
+    let data = stage.journal().parent().unwrap().to_owned();
+    let signer = stage.config().with_file_name("signer");
+    let (old_data, old_signer) = (data.with_file_name("old"), data.with_file_name("old-signer"));
+    copy(&data, &old_data);
+    copy(&signer, &old_signer);
+    stage.start_signer().unwrap();
+    stage.start_server().unwrap();
+    stage.open_accounts(0, 20);
+    stage.wait_until_witnessed();
+    stage.end_server();
+    stage.kill_signer();
+    let further = data.with_file_name("further-signer");
+    fs::rename(&signer, &further).unwrap();
+    fs::rename(&old_signer, &signer).unwrap();
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(&old_data, &data).unwrap();
+    stage.start_signer().unwrap();
+    stage.start_server().unwrap();
+    stage.wait_until_ready().unwrap();
+    stage.wait_until_witnessed();
+    (stage, further)
+}
+
+/// The signer that was away is there again, and remembers more than the server ever told it.
+fn let_it_remember(stage: &mut Stage, further: &Path) {
+    let signer = stage.config().with_file_name("signer");
+    fs::remove_dir_all(&signer).unwrap();
+    fs::rename(further, &signer).unwrap();
+    stage.start_signer().unwrap();
+}
+
+#[test]
+fn a_running_server_aborts_when_its_signer_has_witnessed_more_than_its_journal_holds() {
+    let (mut stage, further) = set_back();
+    stage.kill_signer();
+    let_it_remember(&mut stage, &further);
+    // The witness is told of new entries only.
+    stage.open_accounts(100, 1);
+    let said = stage.aborts();
+    assert!(said.contains("journal-shrunk"), "{said}");
+    let said = stage.refuses_to_open();
+    assert!(said.contains("witnessed"), "{said}");
+}
+
+#[test]
+fn a_running_server_aborts_when_its_signer_has_witnessed_other_entries_than_its_journal_holds() {
+    let (mut stage, further) = set_back();
+    stage.kill_signer();
+    stage.open_accounts(100, 40);
+    let_it_remember(&mut stage, &further);
+    let said = stage.aborts();
+    assert!(said.contains("journal-forked"), "{said}");
+    let said = stage.refuses_to_open();
+    assert!(said.contains("witnessed"), "{said}");
 }

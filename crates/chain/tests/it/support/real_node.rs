@@ -60,7 +60,7 @@ impl Applied {
                 assert_eq!(self.chain.pop(), Some(at));
                 self.steps.push(-i64::from(at.height.0));
             }
-            Step::Connect { block, at } => {
+            Step::Connect { block, at, .. } => {
                 assert_eq!(chain::node::our_hash(block.header.prev_blockhash), self.tip().hash);
                 assert_eq!(chain::node::our_hash(block.block_hash()), at.hash);
                 assert_eq!(at.height.0, self.tip().height.0 + 1);

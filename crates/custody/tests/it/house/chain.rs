@@ -43,6 +43,13 @@ fn transaction(inputs: Vec<TxIn>, outputs: &[(ScriptBuf, Sats)]) -> Transaction 
     }
 }
 
+/// Every block of this chain took the same work.
+fn work_of(at: BlockRef) -> [u8; 32] {
+    let mut work = [0; 32];
+    work[28..].copy_from_slice(&at.height.0.to_be_bytes());
+    work
+}
+
 impl House {
     /// A transaction from outside that pays `outputs`.
     pub(crate) fn pay(&mut self, outputs: &[(ScriptBuf, Sats)]) -> Transaction {
@@ -113,7 +120,8 @@ impl House {
 
     /// Connects a block.
     pub(crate) fn connect(&mut self, at: BlockRef, block: Block) -> Vec<Event> {
-        let events = self.ok(Command::ConnectBlock { at, block: Arc::new(block.clone()) });
+        let work = work_of(at);
+        let events = self.ok(Command::ConnectBlock { at, work, block: Arc::new(block.clone()) });
         self.chain.push((at, block));
         events
     }

@@ -190,3 +190,19 @@ fn a_batch_and_the_batch_that_spends_its_change_are_undone_and_confirmed_again()
         "#]],
     );
 }
+
+#[test]
+fn the_most_work_rises_with_the_tip_and_no_reorg_lowers_it() {
+    let mut house = House::new();
+    let most = |house: &House| house.state.chain_state().unwrap().most_work[31];
+    assert_eq!(most(&house), 0);
+    house.blocks(4);
+    let four = most(&house);
+    assert_eq!(u32::from(four), house.tip().height.0);
+    house.rewind(3);
+    assert_eq!(most(&house), four, "the tip sinks, what was seen does not");
+    house.blocks(3);
+    assert_eq!(most(&house), four);
+    house.blocks(1);
+    assert_eq!(most(&house), four + 1);
+}

@@ -8,7 +8,8 @@
 //!
 //! At the start the log must hold what the head says. One record more is possible, when a crash
 //! came between the two writes: a whole one is kept (it may have been counted, never signed), a
-//! torn one is dropped. Everything else is a fault with a name. What files cannot show is that
+//! torn one is dropped. What is kept is written and flushed once more before anything is built on it,
+//! since it may be what a failed flush left in the system's memory alone. Everything else is a fault with a name. What files cannot show is that
 //! both were replaced by an older copy: that takes a witness on another host.
 
 use std::{
@@ -20,18 +21,20 @@ use signer::{Fault, Head, Memory, Record};
 
 use crate::layout::{create_file, create_folder, sync_folder};
 
+mod disk;
 mod log;
 mod slots;
 #[cfg(test)]
 mod tests;
 
+use disk::Disk;
 use log::{Log, Tail};
 use slots::{Slot, Slots};
 
 /// The memory in one folder.
-pub(crate) struct FileMemory {
-    log: Log,
-    slots: Slots,
+pub(crate) struct FileMemory<D = File> {
+    log: Log<D>,
+    slots: Slots<D>,
     /// What the newest slot says.
     newest: Slot,
     /// Held as long as the memory lives.
@@ -61,10 +64,15 @@ impl FileMemory {
     pub(crate) fn open(folder: &Path) -> Result<Self, Fault> {
         let lock = open_file(&folder.join("lock"))?;
         lock_exclusively(&lock, folder)?;
-        let mut slots = Slots::new(open_file(&folder.join("head"))?);
+        Self::verify(open_file(&folder.join("log"))?, open_file(&folder.join("head"))?, lock)
+    }
+}
+
+impl<D: Disk> FileMemory<D> {
+    fn verify(log: D, head: D, lock: File) -> Result<Self, Fault> {
+        let mut slots = Slots::new(head);
         let newest = slots.newest()?;
-        let (mut log, tail) =
-            Log::open(open_file(&folder.join("log"))?, newest.records, newest.log_bytes)?;
+        let (log, tail) = Log::open(log, newest.records, newest.log_bytes)?;
         if log.chain_at_head() != newest.chain {
             let what = format!(
                 "record {} of the log is not the one that its head names",
@@ -72,26 +80,34 @@ impl FileMemory {
             );
             return Err(Fault::StateDamaged { what });
         }
-        let mut memory = match tail {
-            Tail::Nothing => return Ok(Self { log, slots, newest, _lock: lock }),
+        // Its flush may have failed, as that of a record may: in its own slot, so that the one
+        // before stays until this one is durable.
+        slots.write(&newest)?;
+        let mut memory = Self { log, slots, newest, _lock: lock };
+        memory.settle(&tail)?;
+        Ok(memory)
+    }
+
+    /// Decides about the record that the head does not know, for good.
+    fn settle(&mut self, tail: &Tail) -> Result<(), Fault> {
+        match tail {
+            Tail::Nothing => return Ok(()),
             Tail::Whole => {
                 tracing::warn!(
-                    record = newest.records,
-                    "kept a record that was durable when a crash came; it was never answered"
+                    record = self.newest.records,
+                    "kept a record that was whole when a crash came; it was never answered"
                 );
-                Self { log, slots, newest, _lock: lock }
+                self.log.write_tail_again()?;
             }
             Tail::Torn { bytes } => {
                 tracing::warn!(
                     bytes,
                     "dropped a record that was not yet durable when a crash came"
                 );
-                log.drop_tail()?;
-                Self { log, slots, newest, _lock: lock }
+                self.log.drop_tail()?;
             }
-        };
-        memory.write_slot(None)?;
-        Ok(memory)
+        }
+        self.write_slot(None)
     }
 
     fn write_slot(&mut self, head: Option<&Head>) -> Result<(), Fault> {
@@ -103,7 +119,7 @@ impl FileMemory {
     }
 }
 
-impl Memory for FileMemory {
+impl<D: Disk> Memory for FileMemory<D> {
     fn replay(
         &mut self,
         each: &mut dyn FnMut(Record) -> Result<(), Fault>,

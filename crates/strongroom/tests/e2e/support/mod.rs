@@ -88,6 +88,12 @@ pub(crate) fn text(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_else(|| panic!("no text `{field}` in {value}")).to_owned()
 }
 
+/// Has a process stand still (`STOP`) or go on (`CONT`).
+pub(crate) fn signal(process: u32, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(sent.unwrap().success(), "SIG{name} for {process}");
+}
+
 impl Stage {
     /// A house that releases.
     pub(crate) fn new() -> Self {

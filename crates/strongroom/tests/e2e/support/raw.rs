@@ -59,6 +59,11 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// A nonce that nobody has used.
+pub(crate) fn fresh_nonce() -> Nonce {
+    Nonce::from_random(clock::random().unwrap())
+}
+
 impl Stage {
     /// A request that `key` signs now.
     pub(crate) fn sign(&self, key: &SigningKey, asked: &Asked<'_>) -> Raw {
@@ -67,6 +72,15 @@ impl Stage {
 
     /// A request that `key` signs at another time.
     pub(crate) fn sign_at(&self, key: &SigningKey, asked: &Asked<'_>, times: Times) -> Raw {
+        self.sign_by(key, asked, times, &fresh_nonce())
+    }
+
+    /// A request that `key` signs now with this nonce.
+    pub(crate) fn sign_once(&self, key: &SigningKey, asked: &Asked<'_>, nonce: &Nonce) -> Raw {
+        self.sign_by(key, asked, Times::now(), nonce)
+    }
+
+    fn sign_by(&self, key: &SigningKey, asked: &Asked<'_>, times: Times, nonce: &Nonce) -> Raw {
         let base = self.url();
         let (path, query) = match asked.target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -82,8 +96,7 @@ impl Stage {
             headers: &lines,
             body: asked.body,
         };
-        let nonce = Nonce::from_random(clock::random().unwrap());
-        let signed = sign_request(key, &parts, times.created, times.expires, &nonce).unwrap();
+        let signed = sign_request(key, &parts, times.created, times.expires, nonce).unwrap();
         let mut headers: Vec<(String, String)> = vec![];
         headers.extend(lines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         headers.extend(

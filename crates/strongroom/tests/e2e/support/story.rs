@@ -59,8 +59,13 @@ impl Stage {
     /// Asks for a withdrawal to a fresh address of the node's wallet.
     pub(crate) fn withdraw(&self, customer: &Customer, sat: u64) -> (String, Address) {
         let to = self.node.fresh_address().unwrap();
-        let ask = self.ask(customer, &to, sats(sat)).unwrap();
-        (text(&customer.client.withdraw(&ask).unwrap(), "id"), to)
+        (self.withdraw_to(customer, &to, sat), to)
+    }
+
+    /// Asks for a withdrawal to `to`.
+    pub(crate) fn withdraw_to(&self, customer: &Customer, to: &Address, sat: u64) -> String {
+        let ask = self.ask(customer, to, sats(sat)).unwrap();
+        text(&customer.client.withdraw(&ask).unwrap(), "id")
     }
 
     /// Waits until a withdrawal has this status.
@@ -94,6 +99,11 @@ impl Stage {
             Ok((text(&deployment, "now") > releases_at).then_some(()))
         })
         .unwrap();
+        self.ten_rounds();
+    }
+
+    /// Waits for as long as the payout worker needs for many rounds.
+    pub(crate) fn ten_rounds(&self) {
         let rounds = clock::now().saturating_add(Seconds(1));
         wait_for("ten rounds of the worker", || Ok((clock::now() > rounds).then_some(()))).unwrap();
     }

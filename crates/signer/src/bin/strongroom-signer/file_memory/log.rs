@@ -2,10 +2,12 @@
 //! `chain = SHA256(chain of the record before | length | body)` and the first is the hash of
 //! [`TAG`].
 
-use std::{fs::File, os::unix::fs::FileExt};
+use std::fs::File;
 
 use sha2::{Digest, Sha256};
 use signer::{Fault, Record};
+
+use super::disk::Disk;
 
 /// The first bytes of the file; the last of them is the version.
 pub(super) const MAGIC: [u8; 8] = *b"SRSLOG\0\x01";
@@ -28,8 +30,8 @@ pub(super) enum Tail {
     },
 }
 
-pub(super) struct Log {
-    file: File,
+pub(super) struct Log<D = File> {
+    file: D,
     /// Where each record begins.
     offsets: Vec<u64>,
     /// Where the next record goes.
@@ -45,17 +47,16 @@ struct Framed {
     chain: [u8; 32],
 }
 
-impl Log {
+impl<D: Disk> Log<D> {
     /// A log in a file that holds only [`MAGIC`].
-    pub(super) fn create(file: File) -> Self {
+    pub(super) fn create(file: D) -> Self {
         let chain = first_chain();
         Self { file, offsets: Vec::new(), end: magic_end(), chain, chain_at_head: chain }
     }
 
     /// The log in a file that must hold `records` records in `bytes` bytes.
-    pub(super) fn open(file: File, records: u64, bytes: u64) -> Result<(Self, Tail), Fault> {
-        let length = file.metadata().map_err(|error| Fault::memory("measuring the log", error))?;
-        let length = length.len();
+    pub(super) fn open(file: D, records: u64, bytes: u64) -> Result<(Self, Tail), Fault> {
+        let length = file.length().map_err(|error| Fault::memory("measuring the log", error))?;
         let mut log = Self::create(file);
         let mut magic = [0; MAGIC.len()];
         let short = |found| Fault::StateShorter { found, expected: records };
@@ -123,8 +124,21 @@ impl Log {
 
     /// Cuts off what lies behind the last record.
     pub(super) fn drop_tail(&mut self) -> Result<(), Fault> {
-        let cut = self.file.set_len(self.end).and_then(|()| self.file.sync_all());
-        cut.map_err(|error| Fault::memory("dropping a torn record", error))
+        self.file.cut(self.end).map_err(|error| Fault::memory("dropping a torn record", error))
+    }
+
+    /// Writes the last record's bytes once more, in place, and makes them durable. A record that is
+    /// there whole may be one whose flush failed: the system then shows what it does not keep, and
+    /// flushes nothing of it again unless it is written again.
+    /// Source: Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020.
+    pub(super) fn write_tail_again(&self) -> Result<(), Fault> {
+        let failed = |error| Fault::memory("writing a kept record again", error);
+        let Some(offset) = self.offsets.last() else { return Ok(()) };
+        let length = usize::try_from(self.end.saturating_sub(*offset));
+        let mut frame = vec![0; length.unwrap_or(0)];
+        self.file.read_exact_at(&mut frame, *offset).map_err(failed)?;
+        self.file.write_all_at(&frame, *offset).map_err(failed)?;
+        self.file.sync_data().map_err(failed)
     }
 
     /// Adds a record and makes it durable.
@@ -138,7 +152,6 @@ impl Log {
         let chain = next_chain(&self.chain, length, &body);
         let frame = [&length.to_le_bytes(), body.as_slice(), &chain].concat();
         self.file.write_all_at(&frame, self.end).map_err(failed)?;
-        // The file's length is part of what fdatasync makes durable (POSIX: "data integrity").
         self.file.sync_data().map_err(failed)?;
         self.offsets.push(self.end);
         self.end = self.end.saturating_add(u64::try_from(frame.len()).unwrap_or(u64::MAX));

@@ -2,13 +2,13 @@
 //! is written and never the one before it. A slot is `magic 8 | length u32 LE | body | SHA256 of
 //! all that`, filled up with zeros.
 
-use std::{fs::File, os::unix::fs::FileExt};
+use std::fs::File;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
 use signer::{Fault, Head};
 
-use super::log::Log;
+use super::{disk::Disk, log::Log};
 
 const MAGIC: [u8; 8] = *b"SRSHEAD\x01";
 const SLOT_BYTES: usize = 4096;
@@ -30,7 +30,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn of(log: &Log, generation: u64, head: Head) -> Self {
+    pub(super) fn of(log: &Log<impl Disk>, generation: u64, head: Head) -> Self {
         let (records, log_bytes, chain) = (log.records(), log.end(), log.chain());
         Self { generation, records, log_bytes, chain, head }
     }
@@ -58,12 +58,12 @@ impl Slot {
     }
 }
 
-pub(super) struct Slots {
-    file: File,
+pub(super) struct Slots<D = File> {
+    file: D,
 }
 
-impl Slots {
-    pub(super) const fn new(file: File) -> Self {
+impl<D: Disk> Slots<D> {
+    pub(super) const fn new(file: D) -> Self {
         Self { file }
     }
 

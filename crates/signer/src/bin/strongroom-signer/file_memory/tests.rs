@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod flushes;
+
 const NOW: Now = Now { wall: sample::NOON, monotonic_millis: 0 };
 
 /// A small state: founded, one signature, one halt, one witnessed head.
