@@ -133,10 +133,10 @@ fn a_journal_that_was_longer_once_exits_6_and_says_where_it_ends() {
 #[test]
 fn a_file_that_was_cut_short_exits_6_and_says_how_far_it_can_be_read() {
     let whole = Copy::new().bytes.len();
-    let lost_name = "entry 39 is the last that can be read and follows those before it, entry 40 ";
+    let lost_name = "entry 40 is the last that can be read and follows those before it, entry 41 ";
     for (length, named, entries) in [
-        (whole - 1, lost_name, "entries 39"),
-        (whole * 3 / 4, lost_name, "entries 39"),
+        (whole - 1, lost_name, "entries 40"),
+        (whole * 3 / 4, lost_name, "entries 40"),
         (whole / 2, "entry 1 is the first that is missing or cannot be read", "entries 0"),
     ] {
         let mut copy = Copy::new();
