@@ -56,6 +56,9 @@ pub enum ConfigFault {
 pub struct Config {
     /// `mainnet`, `testnet3`, `testnet4`, `signet` or `regtest`.
     pub network: String,
+    /// Whether the operator says that they know what this release lacks; mainnet needs it.
+    #[serde(default)]
+    pub accept_evaluation_grade: bool,
     /// The folder of journal, snapshots and views.
     pub data_dir: PathBuf,
     /// The customers' interface.

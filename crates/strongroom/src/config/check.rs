@@ -12,12 +12,24 @@ impl Config {
     ///
     /// [`ConfigFault::Value`].
     pub(super) fn check_values(&self) -> Result<(), ConfigFault> {
-        let wrong = self.fault_of_http().or_else(|| self.fault_of_rpc());
+        let wrong = self.fault_of_grade().or_else(|| self.fault_of_http());
+        let wrong = wrong.or_else(|| self.fault_of_rpc());
         let wrong = wrong.or_else(|| self.fault_of_waits()).or_else(|| self.fault_of_numbers());
         match wrong {
             Some((key, reason)) => Err(ConfigFault::Value { key, reason }),
             None => Ok(()),
         }
+    }
+
+    /// Real money is not kept by accident on one disk, behind one operator's token and a signer that
+    /// no witness watches.
+    fn fault_of_grade(&self) -> Option<(&'static str, String)> {
+        (self.network == "mainnet" && !self.accept_evaluation_grade).then(|| {
+            let reason = "mainnet is real money, and this release is evaluation-grade: one disk, one \
+                          operator's token, one node, a signer without a witness; take another \
+                          network, or set accept_evaluation_grade = true to say that you know";
+            ("network", reason.to_owned())
+        })
     }
 
     fn fault_of_http(&self) -> Option<(&'static str, String)> {

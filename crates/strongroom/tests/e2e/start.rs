@@ -49,6 +49,7 @@ fn a_wrong_configuration_is_refused_and_the_key_is_named() {
         ("round_millis = 100", "round_millis = 100\ncolour = 3", "colour"),
         ("poll_millis = 100", "poll_millis = \"soon\"", "poll_millis"),
         ("network = \"regtest\"", "network = \"moon\"", "network"),
+        ("network = \"regtest\"", "network = \"mainnet\"", "accept_evaluation_grade"),
         ("network = \"regtest\"", "network = \"signet\"", "signer.socket"),
         ("authorities = [", "authorities = [\"https://a.example\", ", "http.authorities"),
         ("confirmations_fixed = 3", "attacker_permille = 600", "deposits.attacker_permille"),
