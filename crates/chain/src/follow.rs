@@ -64,10 +64,12 @@ impl<S: Source> Follower<S> {
         }
     }
 
-    /// Tells the follower of work seen in an earlier life, or of the least that the operator
-    /// believes; until the tip has as much, [`Follower::health`] says `less-work`.
+    /// Tells the follower of the most work that the caller has ever stood on; until the tip has as
+    /// much, [`Follower::health`] says `less-work`. Zero forgets it: people have accepted the chain
+    /// as it is.
     pub fn remember_work(&mut self, work: ChainWork) {
-        self.most_work = self.most_work.max(work);
+        let here = self.window.as_ref().map_or(ChainWork::ZERO, Window::work);
+        self.most_work = work.max(here);
     }
 
     /// The step after `tip`: three calls of the node, and once up to 2,027 more for the headers
@@ -137,6 +139,7 @@ impl<S: Source> Follower<S> {
         let mut window = if let Some(window) = held {
             window
         } else {
+            self.check_claimed_work(tip, place.work)?;
             let header = self.source.header(tip.hash)?;
             Window::begin(self.rules, tip, header, place.work).map_err(refused)?
         };
@@ -144,6 +147,15 @@ impl<S: Source> Follower<S> {
         self.most_work = self.most_work.max(window.work());
         let window = self.window.insert(window);
         filled.map(|()| window)
+    }
+
+    /// Only the work below the very first block is the node's word: whoever stood on `tip` before has
+    /// remembered at least its work. A word that is too large would go on as `less-work` for ever.
+    fn check_claimed_work(&self, tip: BlockRef, claimed: ChainWork) -> Result<(), Fault> {
+        if self.most_work == ChainWork::ZERO || claimed <= self.most_work {
+            return Ok(());
+        }
+        Err(contradiction(tip, format!("more work at it ({claimed}) than we ever stood on")))
     }
 
     fn work_at(&self, tip: BlockRef) -> Option<ChainWork> {

@@ -6,6 +6,10 @@ use primitives::{AccountId, Sats, Timestamp};
 mod apply;
 mod decide;
 
+/// The most addresses of one account: all accounts together have as many unspent ones as the signer's
+/// gap, and none may use that up for the others.
+pub const ADDRESSES_MAX: u32 = 1_000;
+
 /// What we remember of a customer besides the books. Names and mail live elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Account {
@@ -18,6 +22,8 @@ pub struct Account {
     /// What of its available balance may be traded with but not withdrawn yet: the sum of its
     /// shares in deposits that have not matured, its own and those that it was paid with.
     pub maturing: Sats,
+    /// Addresses that were handed out to it.
+    pub addresses: u32,
     /// Credited deposits whose block was replaced and that have not come back, or not matured
     /// again; nothing leaves while there is one.
     pub adrift: u32,

@@ -137,6 +137,12 @@ impl Custody {
     }
 
     pub(crate) fn apply_releases_resumed(&mut self, event: &ReleasesResumed) -> Result<(), String> {
+        if event.stop == Stop::DeepReorg
+            && let Some(chain) = &mut self.chain
+        {
+            // People have accepted the chain as it stands, however little work it has.
+            chain.most_work = [0; 32];
+        }
         let known = self.stops.remove(&event.stop);
         known.then_some(()).ok_or_else(|| format!("{} is not in force", event.stop))
     }

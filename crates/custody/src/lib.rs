@@ -35,7 +35,7 @@ mod snapshot;
 mod state;
 pub mod withdrawal;
 
-pub use account::{Account, Address};
+pub use account::{ADDRESSES_MAX, Account, Address};
 pub use command::Command;
 pub use deposit::{Deposit, DepositState};
 pub use event::Event;

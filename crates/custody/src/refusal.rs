@@ -93,6 +93,16 @@ pub enum Refusal {
         /// `accounts` or `addresses`.
         what: &'static str,
     },
+    /// The account has as many addresses as one account may have.
+    #[error(
+        "{account} has {max} deposit addresses, the most that one account may have; use one of these again"
+    )]
+    AddressesEnough {
+        /// The account.
+        account: AccountId,
+        /// The most.
+        max: u32,
+    },
     /// The signer would refuse to spend what arrives there.
     #[error(
         "the next address is number {index}, and the signer spends none from {end} on; widen gap.external in signer.toml, restart both, or have older addresses paid and spent first"
@@ -243,6 +253,16 @@ pub enum Refusal {
         /// The batch.
         batch: BatchId,
     },
+    /// A reorg took a coin that the batch spends.
+    #[error(
+        "{batch} spends {coin}, which the chain does not have now; it waits until a block carries the coin again, or until people freeze and book the difference"
+    )]
+    CoinGone {
+        /// The batch.
+        batch: BatchId,
+        /// The coin.
+        coin: primitives::Outpoint,
+    },
     /// What came back is not what was asked.
     #[error("the signer returned another transaction than {batch}: {reason}")]
     BatchAltered {
@@ -374,6 +394,7 @@ ids! {
     KeyRevoked { .. } => "key-revoked" 403,
     IdempotencyKeyReused {} => "idempotency-key-reused" 422,
     NumbersExhausted { .. } => "numbers-exhausted" 409,
+    AddressesEnough { .. } => "addresses-enough" 409,
     AddressGap { .. } => "address-gap" 409,
     IntentUnreadable { .. } => "intent-unreadable" 422,
     IntentElsewhere {} => "intent-elsewhere" 422,
@@ -396,6 +417,7 @@ ids! {
     NothingToPay {} => "nothing-to-pay" 409,
     CoinsInsufficient { .. } => "coins-insufficient" 409,
     BatchUnknown { .. } => "batch-unknown" 404,
+    CoinGone { .. } => "coin-gone" 409,
     BatchAltered { .. } => "batch-altered" 422,
     BatchState { .. } => "batch-state" 409,
     BatchMayBeSigned { .. } => "batch-may-be-signed" 409,

@@ -472,6 +472,11 @@ impl Custody {
         open.filter_map(|(_, id)| Some((*id, self.withdrawals.get(id)?))).collect()
     }
 
+    /// The first external index that is too far for the signer, as far as we know.
+    pub(crate) const fn external_end(&self, params: &Params) -> u32 {
+        self.spent_external.saturating_add(params.gap_external)
+    }
+
     pub(crate) fn tip_height(&self) -> BlockHeight {
         self.chain.as_ref().map_or(BlockHeight(0), |chain| chain.tip.height)
     }

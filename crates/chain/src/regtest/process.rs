@@ -141,8 +141,10 @@ impl Process {
             "-printtoconsole=0",
         ]);
         if is_knots(&self.bitcoind)? {
-            // Knots stops working in November 2028 otherwise; others do not know the option.
-            command.arg("-softwareexpiry=0");
+            // Options that others do not know. Knots stops working in November 2028 without the
+            // first. Without the second it takes a payment with lock time 21 for an inscription
+            // ("parasite-cat21"), and a wallet on a young chain draws that lock time now and then.
+            command.args(["-softwareexpiry=0", "-rejectparasites=0"]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(File::create(self.dir.join("stderr"))?);

@@ -60,9 +60,8 @@ impl RegtestNode {
         Ok(txid)
     }
 
-    /// About once in a hundred runs of all tests the wallet keeps a payment that the mempool did not
-    /// take, says nothing, and would give it to the mempool again after some hours (its rebroadcast).
-    /// We do that now, and hear the reason where it is refused again.
+    /// The wallet keeps a payment that the mempool refuses, says nothing, and tries again after some
+    /// hours. We try now, and hear the reason.
     fn send_once_more(&self, txid: Txid) -> Result<(), Fault> {
         #[derive(Deserialize)]
         struct Kept {

@@ -322,3 +322,30 @@ fn a_known_estimate_is_read_without_rounding() {
     assert!(!fee.is_guess());
     assert_eq!(fee.mempool_minimum, FeeRate::from_sat_per_kwu(250));
 }
+
+#[test]
+fn more_work_than_was_ever_stood_on_is_not_believed_of_our_own_tip() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = MemoryNode::new();
+    node.mine(3, 1);
+    let tip = node.best_chain()[2];
+    let honest = Follower::new(node.clone(), Network::Regtest).next(tip);
+    let Ok(Step::Connect { work, .. }) = honest else { panic!("{honest:?}") };
+    let lie = |asked: &str, _: &Value, mut result: Value| {
+        if asked == "getblockheader" && result["chainwork"].is_string() {
+            result["chainwork"] = json!("7f".repeat(32));
+        }
+        result
+    };
+    let endpoint = serve_node(dir.path(), node.clone(), lie);
+    let mut follower = Follower::new(Node::new(endpoint), Network::Regtest);
+    follower.remember_work(work);
+    let told = follower.next(tip);
+    assert!(matches!(told, Err(Fault::Contradiction { .. })), "{told:?}");
+    // And so it is not remembered: an honest node goes on.
+    let mut follower = Follower::new(node, Network::Regtest);
+    follower.remember_work(work);
+    assert!(matches!(follower.next(tip), Ok(Step::Connect { .. })));
+    let reasons = follower.health().not_ready(primitives::Timestamp::EPOCH, Seconds(u64::MAX));
+    assert!(!reasons.iter().any(|reason| reason.id() == "less-work"), "{reasons:?}");
+}

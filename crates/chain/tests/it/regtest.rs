@@ -4,6 +4,7 @@ use std::path::Path;
 
 use chain::{Fault, regtest::RegtestNode};
 use primitives::Sats;
+use serde_json::{Value, json};
 
 use crate::support::real_node::start;
 
@@ -56,4 +57,21 @@ fn a_wallet_cannot_sign_what_is_not_its_own() {
     assert!(matches!(real.node.sign_raw(&transaction), Err(Fault::Harness { .. })));
     real.node.create_wallet("other").unwrap();
     assert!(real.node.create_wallet("other").is_err());
+}
+
+/// The wallet sets the lock time of some payments up to a hundred blocks back, to look like others.
+#[test]
+fn a_payment_is_taken_whatever_its_lock_time() {
+    let real = start();
+    let node = &real.node;
+    node.mine(101).unwrap();
+    let (coin, value) = node.coins().unwrap()[0];
+    let inputs = json!([{ "txid": coin.txid.to_string(), "vout": coin.vout, "sequence": 0 }]);
+    let to = node.fresh_address().unwrap();
+    assert_eq!(value.to_sat(), 50 * 100_000_000);
+    let outputs = json!([{ to.to_string(): "49.999" }]);
+    let unsigned: String = node.call("createrawtransaction", json!([inputs, outputs, 21])).unwrap();
+    let signed: Value = node.call("signrawtransactionwithwallet", json!([unsigned])).unwrap();
+    let sent: String = node.call("sendrawtransaction", json!([signed["hex"]])).unwrap();
+    node.wait_for_mempool(sent.parse().unwrap()).unwrap();
 }

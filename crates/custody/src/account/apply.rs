@@ -47,6 +47,7 @@ impl Custody {
         }
         self.accounts.push(Account {
             opened_at: self.now,
+            addresses: 0,
             frozen: false,
             exposed: Sats::ZERO,
             maturing: Sats::ZERO,
@@ -83,7 +84,8 @@ impl Custody {
             return Err(format!("address {} is not the next one", event.index));
         }
         let at = usize::try_from(event.index).map_err(|error| error.to_string())?;
-        self.account_mut(event.account)?;
+        let account = self.account_mut(event.account)?;
+        account.addresses = account.addresses.saturating_add(1);
         let address = self.addresses.get_mut(at).ok_or("the address is not watched")?;
         address.account = Some(event.account);
         self.next_address = event.index.checked_add(1).ok_or("no more indexes")?;

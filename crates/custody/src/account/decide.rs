@@ -1,6 +1,7 @@
 use access::{ApiKey, Authenticated, Principal, Scope, Scopes};
 use primitives::{AccountId, KeyId, Timestamp};
 
+use super::ADDRESSES_MAX;
 use crate::{
     Custody, Event, Params, Refusal,
     descriptor::{HotDescriptor, LOOKAHEAD},
@@ -102,14 +103,17 @@ impl Custody {
             return Err(Refusal::ScopeMissing { scope: "read" });
         }
         self.check_key(now, asked.key())?;
-        self.account(account)?;
+        let addresses = self.account(account)?.addresses;
         let idempotency = *asked.request();
         if self.idempotency.look_up(idempotency.as_ref())?.is_some() {
             return Ok(Vec::new());
         }
+        if addresses >= ADDRESSES_MAX {
+            return Err(Refusal::AddressesEnough { account, max: ADDRESSES_MAX });
+        }
         let exhausted = Refusal::NumbersExhausted { what: "addresses" };
         let index = self.next_address;
-        let end = self.spent_external.saturating_add(self.params()?.gap_external);
+        let end = self.external_end(self.params()?);
         if index >= end {
             return Err(Refusal::AddressGap { index, end });
         }

@@ -108,6 +108,14 @@ impl Custody {
     }
 
     pub(crate) fn apply_batch_signed(&mut self, event: &BatchSigned) -> Result<(), String> {
+        // The signer counts its gap from here: only what it has surely signed counts with us too.
+        let batch = self.batch_in(event.batch, &[BatchState::Built])?;
+        let spent = batch.inputs.iter().filter_map(|input| match self.coins.get(input)?.watched {
+            Watched::External(index) => index.checked_add(1),
+            Watched::Internal(_) => None,
+        });
+        self.spent_external =
+            spent.max().map_or(self.spent_external, |spent| self.spent_external.max(spent));
         self.sign_batch(event.batch, event.transaction.clone())
     }
 
@@ -115,14 +123,8 @@ impl Custody {
     pub(crate) fn sign_batch(&mut self, id: BatchId, bytes: Vec<u8>) -> Result<(), String> {
         let batch = self.batch_in(id, &[BatchState::Built])?;
         let pin = batch.inputs.first().copied().ok_or("a batch has inputs")?;
-        let spent = batch.inputs.iter().filter_map(|input| match self.coins.get(input)?.watched {
-            Watched::External(index) => index.checked_add(1),
-            Watched::Internal(_) => None,
-        });
-        let spent_external = spent.max().unwrap_or_default();
         let moved = self.coin_transfers(&batch.inputs, |_| books::OUTGOING);
         self.post(&moved)?;
-        self.spent_external = self.spent_external.max(spent_external);
         for payout in &batch.payouts {
             let withdrawal = self.withdrawal_mut(payout.withdrawal)?;
             withdrawal.pin.get_or_insert(pin);

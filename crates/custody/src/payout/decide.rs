@@ -91,6 +91,7 @@ impl Custody {
             coins: &self.coins,
             tip: self.tip_height(),
             final_confirmations: params.final_confirmations,
+            external_end: self.external_end(params),
             inputs_max: usize::try_from(params.batch_inputs_max).unwrap_or(usize::MAX),
             withheld: self.living_pins(now).collect(),
             price,

@@ -19,7 +19,7 @@ impl Custody {
     ///
     /// [`Refusal::BatchUnknown`], [`Refusal::BatchState`] unless the batch is Built,
     /// [`Refusal::ReleasesStopped`] and [`Refusal::AccountFrozen`] while the batch may not leave,
-    /// and [`Refusal::BatchAltered`] where the batch cannot be described.
+    /// [`Refusal::CoinGone`] while the chain lacks a coin of it, and [`Refusal::BatchAltered`] where the batch cannot be described.
     pub fn sign_request(
         &self,
         id: BatchId,
@@ -45,7 +45,7 @@ impl Custody {
         let descriptor = self.descriptor()?;
         for (number, outpoint) in batch.inputs.iter().enumerate() {
             let coin = self.coins.get(outpoint);
-            let coin = coin.ok_or_else(|| altered(format!("coin {outpoint} is gone for now")))?;
+            let coin = coin.ok_or(Refusal::CoinGone { batch: id, coin: *outpoint })?;
             describe_input(descriptor, &mut psbt, number, coin, || previous(outpoint))
                 .map_err(altered)?;
         }

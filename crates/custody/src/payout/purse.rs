@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use bitcoin::Script;
 use primitives::{BlockHeight, FeeRate, Outpoint, Sats};
 
-use crate::coins::Coins;
+use crate::{
+    coins::{Coin, Coins},
+    event::Watched,
+};
 
 /// Number and bytes of a transaction's outputs: all that its weight needs to know of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,6 +84,8 @@ pub struct Till<'a> {
     pub tip: BlockHeight,
     /// Confirmations that a coin needs.
     pub final_confirmations: u32,
+    /// The first external index from which the signer spends nothing: its gap ends there.
+    pub external_end: u32,
     /// The most coins.
     pub inputs_max: usize,
     /// Living pins of withdrawals, which only a batch that pays these may take.
@@ -94,9 +99,17 @@ impl Till<'_> {
     #[must_use]
     pub fn free(&self, outpoint: &Outpoint) -> Option<Sats> {
         let coin = self.coins.get(outpoint)?;
-        let free = self.coins.reserved_by(outpoint).is_none()
-            && coin.is_spendable(self.tip, self.final_confirmations);
+        let free = self.coins.reserved_by(outpoint).is_none() && self.may_be_spent(coin);
         free.then_some(coin.value)
+    }
+
+    /// Whether the chain and the signer let this coin be spent now.
+    fn may_be_spent(&self, coin: &Coin) -> bool {
+        let within = match coin.watched {
+            Watched::External(index) => index < self.external_end,
+            Watched::Internal(_) => true,
+        };
+        within && coin.is_spendable(self.tip, self.final_confirmations)
     }
 
     /// The coins of a batch that must take the `forced` ones, or `None` where one of these cannot
@@ -111,7 +124,7 @@ impl Till<'_> {
             return None;
         }
         let others = self.coins.free().filter(|(outpoint, coin)| {
-            coin.is_spendable(self.tip, self.final_confirmations)
+            self.may_be_spent(coin)
                 && !self.withheld.contains(outpoint)
                 && !forced.contains(outpoint)
         });

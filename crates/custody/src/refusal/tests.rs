@@ -94,6 +94,11 @@ fn accounts_and_keys() -> Vec<Refusal> {
     let (mut too_far, _) = house();
     too_far.configure(|params| params.gap_external = 1);
     let beyond = Command::AssignAddress { asked: too_far.signed(&alice.key, Scope::Read, None) };
+    let (mut enough, _) = house();
+    for _ in 1..crate::account::ADDRESSES_MAX {
+        enough.address(&alice);
+    }
+    let one_more = Command::AssignAddress { asked: enough.signed(&alice.key, Scope::Read, None) };
     let (known, _) = house();
     let key = KeyId(alice.key.verifying_key().to_bytes());
     let (mut revoked, _) = house();
@@ -109,6 +114,7 @@ fn accounts_and_keys() -> Vec<Refusal> {
         no(frozen, ask),
         no(thawed, Command::ThawAccount { account: alice.account, by: BY }),
         no(exhausted, address),
+        no(enough, one_more),
         no(too_far, beyond),
         no(known, register(key, None)),
         no(House::new(), register(KeyId([0; 32]), None)),
@@ -172,6 +178,20 @@ fn withdrawals() -> Vec<Refusal> {
     ]
 }
 
+/// What is said instead of asking the signer for bob's payout out of alice's coin, whose block was
+/// replaced.
+fn coin_gone() -> Refusal {
+    let mut house = House::new();
+    let (bob, alice) = (house.a_customer("bob"), house.a_customer("alice"));
+    house.fund(&bob, btc(2));
+    house.fund(&alice, btc(3));
+    house.withdraw(&bob, btc(1));
+    house.pass(600);
+    let batch = house.assemble();
+    house.rewind(3);
+    house.state.sign_request(batch, 0, &mut |_| None).unwrap_err()
+}
+
 fn batches() -> Vec<Refusal> {
     let mut stopped = House::new();
     stopped.ok(Command::StopReleases { stop: Stop::Operator });
@@ -193,6 +213,7 @@ fn batches() -> Vec<Refusal> {
         assembling(House::new(), |assembly| assembly.fee_rate = FeeRate::from_sat_per_kwu(12_501)),
         no(House::new(), Command::RecordBroadcast { batch: BatchId(7) }),
         no(dissolved, Command::RecordBroadcast { batch: id }),
+        coin_gone(),
         no(altered, Command::RecordSigned { batch, transaction }),
         no(halted, Command::RecordRefused { batch: under_halt, tag: RefusalTag::Halted }),
     ]
@@ -267,6 +288,7 @@ fn every_refusal_is_met_by_a_command_and_says_what_to_do() {
         403 key-revoked: key key_8a88e… is revoked or has ended; use another key
         422 idempotency-key-reused: this idempotency key was used before with another request; take a new key
         409 numbers-exhausted: the numbers of addresses are used up
+        409 addresses-enough: acct_0000000000001001 has 1000 deposit addresses, the most that one account may have; use one of these again
         409 address-gap: the next address is number 1, and the signer spends none from 1 on; widen gap.external in signer.toml, restart both, or have older addresses paid and spent first
         422 intent-unreadable: the payout intent cannot be read: a payout intent with a script of 1 bytes has 88 bytes, found 4
         422 intent-elsewhere: the payout intent is for another network or deployment
@@ -289,6 +311,7 @@ fn every_refusal_is_met_by_a_command_and_says_what_to_do() {
         409 nothing-to-pay: no withdrawal is ready to be paid
         409 coins-insufficient: 100000000 sat and the network's fee do not fit into the 1 sat that hot coins and signer allow now; replenish the hot tier, or wait for confirmations or for the signer's limit
         404 batch-unknown: no batch batch_0000000000000007
+        409 coin-gone: batch_0000000000000001 spends 49e55e0da9c4dd1398482af15864d3b28402183b1eb220e6df29a87cd46f1dad:0, which the chain does not have now; it waits until a block carries the coin again, or until people freeze and book the difference
         422 batch-altered: the signer returned another transaction than batch_0000000000000001: it pays something else
         409 batch-state: batch_0000000000000001 is built; broadcasting is not possible
         409 batch-may-be-signed: signer-halted does not prove that batch_0000000000000001 was never signed; it stays as it is

@@ -54,6 +54,8 @@ enum Halt {
     Signer(#[from] SignerFault),
     #[error("{id}: {refusal}", id = .refusal.id())]
     Refused { refusal: Refusal },
+    #[error("the node does not take a batch: {0}")]
+    NotTaken(String),
     #[error("{0}")]
     Other(String),
 }
@@ -108,28 +110,39 @@ impl PayoutWorker {
         self.tell(Command::Tick)?;
         let work = self.look()?;
         self.refused.take_if(|_| !work.refused);
+        // Restarted and crowded nodes forget transactions.
+        let again = clock::monotonic() >= self.rebroadcast_at;
         let mut first_halt = Ok(());
         for (id, state, bytes) in work.batches {
             // One batch that cannot go on must not hold up the others.
-            match self.drive(id, &state, &bytes) {
-                Err(Halt::Refused { refusal: refusal @ Refusal::AccountFrozen { .. } }) => {
-                    reasons.push(format!("{id} waits: {}: {refusal}", refusal.id()));
+            match self.drive(id, &state, &bytes, again) {
+                Err(Halt::Refused {
+                    refusal: refusal @ (Refusal::AccountFrozen { .. } | Refusal::CoinGone { .. }),
+                }) => reasons.push(format!("{id} waits: {}: {refusal}", refusal.id())),
+                Err(Halt::NotTaken(refusal)) => {
+                    reasons.push(format!("payouts: the node does not take {id}: {refusal}"));
                 }
                 driven => first_halt = first_halt.and(driven),
             }
         }
-        if clock::monotonic() >= self.rebroadcast_at {
+        if again {
             self.rebroadcast_at = later(self.rebroadcast);
         }
         first_halt?;
         if work.ready && self.may_release()? { self.assemble() } else { Ok(()) }
     }
 
-    fn drive(&mut self, id: BatchId, state: &BatchState, bytes: &[u8]) -> Result<(), Halt> {
+    fn drive(
+        &mut self,
+        id: BatchId,
+        state: &BatchState,
+        bytes: &[u8],
+        again: bool,
+    ) -> Result<(), Halt> {
         match state {
             BatchState::Built if self.may_release()? => self.have_signed(id),
             BatchState::Signed if self.may_send(id)? => self.send(id, bytes),
-            BatchState::Broadcast if self.again_due(bytes) && self.may_send(id)? => {
+            BatchState::Broadcast if again && !bytes.is_empty() && self.may_send(id)? => {
                 self.send_again(bytes)
             }
             BatchState::Built
@@ -140,11 +153,6 @@ impl PayoutWorker {
             | BatchState::Dissolved
             | BatchState::Failed => Ok(()),
         }
-    }
-
-    /// Restarted and crowded nodes forget transactions: whether it is time to send them again.
-    fn again_due(&self, bytes: &[u8]) -> bool {
-        clock::monotonic() >= self.rebroadcast_at && !bytes.is_empty()
     }
 
     /// Whether a signed batch may be given to the node: nothing is in doubt, and neither a stop nor
@@ -284,9 +292,7 @@ impl PayoutWorker {
     fn send(&mut self, batch: BatchId, bytes: &[u8]) -> Result<(), Halt> {
         match broadcast(&mut self.node, &decode(bytes)?)? {
             Outcome::Sent(_) => self.tell(Command::RecordBroadcast { batch }),
-            Outcome::Refused(refusal) => {
-                Err(Halt::Other(format!("the node does not take {batch}: {refusal}")))
-            }
+            Outcome::Refused(refusal) => Err(Halt::NotTaken(refusal.to_string())),
         }
     }
 

@@ -50,7 +50,9 @@ fn price(sat_per_kwu: u64) -> Price {
 
 fn till(coins: &Coins, price: Price) -> Till<'_> {
     let (tip, final_confirmations, inputs_max) = (BlockHeight(10), 3, 20);
-    Till { coins, tip, final_confirmations, inputs_max, withheld: BTreeSet::new(), price }
+    let external_end = 1_000;
+    let withheld = BTreeSet::new();
+    Till { coins, tip, final_confirmations, external_end, inputs_max, withheld, price }
 }
 
 fn wanted(amounts: &[u64]) -> Vec<Wanted> {

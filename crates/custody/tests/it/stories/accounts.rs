@@ -10,6 +10,22 @@ fn idempotency(key: u8, fingerprint: u8) -> Idempotency {
 }
 
 #[test]
+fn a_coin_from_which_the_signer_would_not_spend_holds_up_no_batch() {
+    let mut house = House::new();
+    let alice = house.a_customer("alice");
+    house.fund(&alice, btc(2));
+    for _ in 0..30 {
+        house.address(&alice);
+    }
+    // The largest coin, which a batch would take first.
+    let far = house.fund(&alice, btc(3));
+    house.configure(|params| params.gap_external = 5);
+    house.withdraw(&alice, btc(1));
+    let (batch, _) = house.pay_out();
+    assert!(!house.state.batch(batch).unwrap().inputs.contains(&far));
+}
+
+#[test]
 fn an_address_from_which_the_signer_would_not_spend_is_not_handed_out() {
     let mut house = House::with(|params| params.gap_external = 3);
     let alice = house.a_customer("alice");

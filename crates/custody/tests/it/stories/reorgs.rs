@@ -205,4 +205,11 @@ fn the_most_work_rises_with_the_tip_and_no_reorg_lowers_it() {
     assert_eq!(most(&house), four);
     house.blocks(1);
     assert_eq!(most(&house), four + 1);
+    // People accept the chain as it is, which may be poorer than what was seen.
+    let stop = Stop::DeepReorg;
+    house.ok(Command::StopReleases { stop });
+    assert_eq!(most(&house), four + 1);
+    let by = OperatorId(1);
+    house.ok(Command::ResumeReleases { stop, by });
+    assert_eq!(most(&house), 0);
 }
