@@ -1,7 +1,7 @@
 //! Balances, and the two ways to try transfers on them: for good (with an undo log) and on a draft.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     hash::{BuildHasherDefault, Hasher},
 };
 
@@ -130,7 +130,12 @@ impl Columns {
     }
 
     pub(super) fn set(&mut self, id: LedgerAccountId, column: Column) {
-        put(self.owners(id), id.owner, column);
+        let owners = self.owners(id);
+        if column == Column::default() {
+            owners.remove(&id.owner);
+        } else {
+            owners.insert(id.owner, column);
+        }
     }
 
     fn owners(&mut self, id: LedgerAccountId) -> &mut ByOwner {
@@ -174,14 +179,6 @@ impl PartialEq for Columns {
 
 fn tables(columns: &Columns) -> impl Iterator<Item = (&(AssetId, Code), &ByOwner)> {
     columns.0.iter().filter(|(_, owners)| !owners.is_empty())
-}
-
-fn put(owners: &mut ByOwner, owner: u64, column: Column) {
-    if column == Column::default() {
-        owners.remove(&owner);
-    } else {
-        owners.insert(owner, column);
-    }
 }
 
 /// As a map in the order of its accounts, whatever their place in memory.
@@ -265,9 +262,25 @@ impl Books for Live<'_> {
         id: LedgerAccountId,
         change: impl FnOnce(Column) -> Result<Column, Refusal>,
     ) -> Result<(), Refusal> {
-        let owners = self.columns.owners(id);
-        let before = owners.get(&id.owner).copied().unwrap_or_default();
-        put(owners, id.owner, change(before)?);
+        let before = match self.columns.owners(id).entry(id.owner) {
+            Entry::Occupied(mut entry) => {
+                let before = *entry.get();
+                let after = change(before)?;
+                if after == Column::default() {
+                    entry.remove();
+                } else {
+                    entry.insert(after);
+                }
+                before
+            }
+            Entry::Vacant(entry) => {
+                let after = change(Column::default())?;
+                if after != Column::default() {
+                    entry.insert(after);
+                }
+                Column::default()
+            }
+        };
         self.before.push((id, before));
         Ok(())
     }
