@@ -1,6 +1,7 @@
 //! A throw-away node on regtest, for tests and demonstrations. Never for money.
 
 mod find;
+mod port;
 mod process;
 mod wallet;
 
@@ -14,8 +15,8 @@ use primitives::{BlockHash, BlockRef};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-pub use self::find::find_bitcoind;
 use self::process::Process;
+pub use self::{find::find_bitcoind, port::ClaimedPort};
 use crate::{
     Fault,
     node::Node,

@@ -2,26 +2,25 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use super::harness;
+use super::{ClaimedPort, harness};
 use crate::{Fault, deadline::Deadline, node::Node, rpc::Endpoint};
 
 /// Starting takes about 0.6 s; a machine with busy cores takes longer.
 const START_LIMIT: Duration = Duration::from_mins(1);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-/// A free port may be taken between our look and the node's.
+/// A stranger may take a port between our look and the node's.
 const PORT_TRIES: u32 = 5;
 
 /// One `bitcoind`, killed and reaped when dropped.
 pub(super) struct Process {
     bitcoind: PathBuf,
     dir: PathBuf,
-    port: u16,
+    port: ClaimedPort,
     child: Option<Child>,
 }
 
@@ -31,13 +30,16 @@ impl Process {
             |error: io::Error| harness(format!("make {}", dir.display()), error.to_string());
         fs::create_dir_all(dir).map_err(tried)?;
         let dir = dir.canonicalize().map_err(tried)?;
-        let mut process = Self { bitcoind: bitcoind.to_owned(), dir, port: 0, child: None };
+        let claim = || ClaimedPort::new().map_err(|e| harness("claim a port", e.to_string()));
+        let mut process = Self { bitcoind: bitcoind.to_owned(), dir, port: claim()?, child: None };
         let mut last = harness("start bitcoind", "no attempt was made");
         for _ in 0..PORT_TRIES {
-            process.port = free_port().map_err(|e| harness("find a free port", e.to_string()))?;
             match process.launch() {
                 Ok(()) => return Ok(process),
-                Err(fault) if process.child.is_none() => last = fault,
+                Err(fault) if process.child.is_none() => {
+                    last = fault;
+                    process.port = claim()?;
+                }
                 Err(fault) => return Err(fault),
             }
         }
@@ -50,7 +52,7 @@ impl Process {
     }
 
     pub(super) fn endpoint(&self) -> Endpoint {
-        Endpoint::new(format!("127.0.0.1:{}", self.port), self.dir.join("regtest/.cookie"))
+        Endpoint::new(format!("127.0.0.1:{}", self.port.number()), self.dir.join("regtest/.cookie"))
     }
 
     pub(super) const fn dir(&self) -> &PathBuf {
@@ -122,7 +124,7 @@ impl Process {
         let mut datadir = OsString::from("-datadir=");
         datadir.push(&self.dir);
         let mut command = Command::new(&self.bitcoind);
-        command.arg(datadir).arg(format!("-rpcport={}", self.port)).args([
+        command.arg(datadir).arg(format!("-rpcport={}", self.port.number())).args([
             "-regtest",
             "-server",
             "-listen=0",
@@ -166,10 +168,6 @@ impl Drop for Process {
 fn is_knots(bitcoind: &Path) -> io::Result<bool> {
     let output = Command::new(bitcoind).arg("-version").output()?;
     Ok(String::from_utf8_lossy(&output.stdout).contains("Knots"))
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn end_of_file(path: &Path) -> io::Result<String> {

@@ -1,14 +1,13 @@
 use std::{
     fs,
     io::Write,
-    net::TcpListener,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, bail};
-use chain::regtest::RegtestNode;
+use chain::regtest::{ClaimedPort, RegtestNode};
 use primitives::to_hex;
 
 use super::{Process, Programs};
@@ -40,8 +39,8 @@ impl DescriptorKind {
 pub struct HouseConfig {
     dir: PathBuf,
     programs: Programs,
-    port: u16,
-    monitor_port: u16,
+    port: ClaimedPort,
+    monitor_port: ClaimedPort,
     token: String,
 }
 
@@ -57,8 +56,8 @@ impl HouseConfig {
         let config = Self {
             dir: dir.to_path_buf(),
             programs: programs.clone(),
-            port: free_port()?,
-            monitor_port: free_port()?,
+            port: ClaimedPort::new()?,
+            monitor_port: ClaimedPort::new()?,
             token,
         };
         write_private(&dir.join("operator-token"), &config.token)?;
@@ -123,11 +122,11 @@ impl HouseConfig {
     }
 
     pub(super) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.port.number())
     }
 
     pub(super) fn monitor_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.monitor_port)
+        format!("http://127.0.0.1:{}", self.monitor_port.number())
     }
 
     pub(super) fn token(&self) -> &str {
@@ -136,7 +135,8 @@ impl HouseConfig {
 
     /// Short times and few confirmations: a person watches.
     fn server_toml(&self, rpc: &str, credentials: &Path) -> String {
-        let (dir, port, monitor) = (self.dir.display(), self.port, self.monitor_port);
+        let (port, monitor) = (self.port.number(), self.monitor_port.number());
+        let dir = self.dir.display();
         let credentials = credentials.display();
         format!(
             r#"# Written for a throw-away regtest. Never use it for money.
@@ -180,11 +180,6 @@ round_millis = 100
 "#
         )
     }
-}
-
-/// A port that nobody listens on now.
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {

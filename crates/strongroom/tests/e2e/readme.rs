@@ -2,11 +2,11 @@
 
 use std::{
     env, fs,
-    net::TcpListener,
     path::Path,
     process::{Command, Stdio},
 };
 
+use chain::regtest::ClaimedPort;
 use strongroom::house::Programs;
 
 use crate::support::{program, repository, words};
@@ -18,10 +18,6 @@ fn story(page: &str, heading: &str) -> String {
     let blocks = section.split("\n```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let lines = blocks.flat_map(str::lines).filter(|line| !line.starts_with("cargo "));
     lines.flat_map(|line| [line, "\n"]).collect()
-}
-
-fn free_port() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
 }
 
 /// `PATH` with the programs under test in front, and the node's.
@@ -40,9 +36,10 @@ fn the_readme_s_own_house_pays_in_and_pays_out_as_written() {
     let page = fs::read_to_string(repository("README.md")).unwrap();
     let mut story = story(&page, "\n## Running it for real\n");
     // Other tests and other people have these ports.
-    for port in ["8080", "8081", "18443"] {
+    let ports = ["8080", "8081", "18443"].map(|port| (port, ClaimedPort::new().unwrap()));
+    for (port, claimed) in &ports {
         assert!(story.contains(port), "no {port} in {story}");
-        story = story.replace(port, &free_port());
+        story = story.replace(port, &claimed.number().to_string());
     }
     let home = tempfile::tempdir().unwrap();
     // What the story leaves behind where it fails ends with it: `timeout` gives it a group of its
