@@ -47,7 +47,8 @@ pub struct ChainState {
     pub tip: BlockRef,
     /// The most work of any tip so far, most significant byte first, so that the order of the bytes
     /// is the order of the numbers. A disconnect does not lower it: kept beside the cursor, a
-    /// restart does not make a poorer chain look like all there ever was.
+    /// restart does not make a poorer chain look like all there ever was. Zero after an operator has
+    /// resumed from a deep reorg, and so accepted the chain as it stands.
     pub most_work: [u8; 32],
     /// The block before the oldest of [`ChainState::recent`], which cannot be taken back.
     pub base: BlockRef,
